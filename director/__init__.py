@@ -1,0 +1,1 @@
+"""The Director: decides which image goes on which ECU, and signs that."""

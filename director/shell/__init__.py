@@ -1,0 +1,1 @@
+"""The Director's I/O: gRPC, database, console, clock."""

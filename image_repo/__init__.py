@@ -1,0 +1,1 @@
+"""The Image repository: holds images, and the offline-signed word on them."""

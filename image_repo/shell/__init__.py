@@ -1,0 +1,1 @@
+"""The Image repository's I/O: gRPC, blobs, database, console, key files."""

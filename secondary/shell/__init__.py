@@ -1,0 +1,1 @@
+"""The Secondary's I/O: its CAN bus and its slots."""

@@ -1,0 +1,1 @@
+"""The servers' APIs over gRPC; signed metadata crosses them as opaque octets."""
