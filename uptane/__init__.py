@@ -1,1 +1,1 @@
-"""Uptane without I/O: values, codecs, checks and link protocols that every component shares (shell/ and rpc/ excepted)."""
+"""Uptane without I/O: values, codecs, checks and link protocols that all components share (shell/ and rpc/ excepted)."""
