@@ -1,0 +1,78 @@
+# `make help` lists what there is. Everything that is made goes below build/; `make clean` removes it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VENV := build/venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Caches and temporary files of every tool, here and in the processes it starts.
+export PIP_CACHE_DIR := $(CURDIR)/build/pip-cache
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+export TMPDIR := $(CURDIR)/build/tmp
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
+export PRE_COMMIT_HOME := $(CURDIR)/build/pre-commit
+
+# What a caller may set.
+export IMAGES ATTACK FAST UPGRADE PYTHON
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help setup demo test check format bench generate lock wheel clean
+
+help: ## list these targets
+	@printf 'Marque: over-the-air updates for vehicles. Targets:\n\n'
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
+	@printf '\n  make demo IMAGES="brake=path body=path"   install your own images\n'
+	@printf '  make demo ATTACK=name                     replay an attack and see which check refuses it\n'
+	@printf '  make demo FAST=1                          do not pace the buses as real ones would be\n'
+	@printf '  make test PYTEST_ARGS="-k threshold"      some of the tests\n'
+
+setup: $(READY) ## make the environment build/venv from the lock file (the others do it by themselves)
+
+$(READY): requirements/dev.txt pyproject.toml .ci/setup
+	@mkdir -p "$(TMPDIR)"
+	@.ci/setup $(VENV)
+	@touch $@
+
+demo: $(READY) ## one update end to end, with real processes, and a table of what is proven at the end
+	@mkdir -p "$(TMPDIR)"
+	@case "$${FAST:-}" in ''|0) fast= ;; *) fast=--fast ;; esac; \
+	exec $(BIN)/python -m demo $${IMAGES:+--images "$$IMAGES"} $${ATTACK:+--attack "$$ATTACK"} $$fast
+
+test: $(READY) ## every test
+	@mkdir -p "$(TMPDIR)"
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY) ## formatting, lint, types, import contracts, the style as a test, generated files are fresh
+	@mkdir -p "$(TMPDIR)"
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir build/import_linter | sed -n '/^Contracts:/p;/BROKEN$$/p;/not allowed/,$$p'
+	$(BIN)/python -m pytest -q tests/test_tidy.py tests/test_generated.py
+
+format: $(READY) ## format the sources and repair what lint can repair
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+
+bench: $(READY) ## every figure beside its peer: a table, and build/bench.json
+	@mkdir -p "$(TMPDIR)"
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+generate: $(READY) ## write the generated files anew (gRPC stubs, codec table, ...)
+	@$(BIN)/python -m tests.generate
+
+lock: $(READY) ## write requirements/*.txt anew from pyproject.toml (UPGRADE=1: newest versions)
+	@mkdir -p "$(TMPDIR)"
+	@.ci/lock $(VENV)
+
+wheel: $(READY) ## build/dist/marque-*.whl, installable as marque[secondary] and so on
+	@mkdir -p "$(TMPDIR)"
+	@$(BIN)/python -m build --wheel --no-isolation --outdir build/dist . | tail -1
+
+clean: ## remove build/, and with it everything that was ever made
+	rm -rf build
