@@ -64,7 +64,8 @@ bench: $(READY) ## every figure beside its peer: a table, and build/bench.json
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 generate: $(READY) ## write the generated files anew (gRPC stubs, codec table, ...)
-	@$(BIN)/python -m tests.generate
+	@find uptane director image_repo primary secondary docs tests -name generate.py | sort | while read -r file; do \
+		module=$${file%.py}; echo "generate: $$file"; $(BIN)/python -m "$${module//\//.}"; done
 
 lock: $(READY) ## write requirements/*.txt anew from pyproject.toml (UPGRADE=1: newest versions)
 	@mkdir -p "$(TMPDIR)"

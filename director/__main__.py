@@ -5,6 +5,8 @@ import sys
 
 def main() -> None:
     """Say that there is nothing to run yet."""
+    if not __debug__:
+        sys.exit("assertions are part of the design: do not run with -O")
     sys.exit("director: not wired yet")
 
 
