@@ -1,1 +1,1 @@
-"""Uptane without I/O: values, codecs, checks and link protocols that all components share (shell/ and rpc/ excepted)."""
+"""What every component shares: values, codecs, checks and link protocols, without I/O (shell/ and rpc/ excepted)."""
