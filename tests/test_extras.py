@@ -36,11 +36,31 @@ class Extra:
 
 
 EXTRAS = (
-    Extra("secondary", ("secondary.__main__",), ("marque-secondary",), (*RPC, *DATABASES, *WEB, *TESTING, "structlog", "director", "primary", "image_repo")),
-    Extra("primary", ("primary.__main__",), ("marque-primary",), (*DATABASES, *WEB, *TESTING, "director", "secondary", "image_repo")),
-    Extra("image-repo", ("image_repo.__main__",), ("marque-repo",), (*WEB, *TESTING, "can", "director", "primary", "secondary")),
-    Extra("director", ("director.__main__", "director.time_main"), ("marque-director", "marque-time"), (*WEB, *TESTING, "can", "obstore", "primary", "secondary", "image_repo")),
-)  # fmt: skip
+    Extra(
+        "secondary",
+        modules=("secondary.__main__",),
+        commands=("marque-secondary",),
+        absent=(*RPC, *DATABASES, *WEB, *TESTING, "structlog", "director", "primary", "image_repo"),
+    ),
+    Extra(
+        "primary",
+        modules=("primary.__main__",),
+        commands=("marque-primary",),
+        absent=(*DATABASES, *WEB, *TESTING, "director", "secondary", "image_repo"),
+    ),
+    Extra(
+        "image-repo",
+        modules=("image_repo.__main__",),
+        commands=("marque-repo",),
+        absent=(*WEB, *TESTING, "can", "director", "primary", "secondary"),
+    ),
+    Extra(
+        "director",
+        modules=("director.__main__", "director.time_main"),
+        commands=("marque-director", "marque-time"),
+        absent=(*WEB, *TESTING, "can", "obstore", "primary", "secondary", "image_repo"),
+    ),
+)
 
 
 def run(command: list[str | Path], *, cwd: Path = BUILD) -> str:
