@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,7 @@ EXTRAS = (
 )
 
 
-def run(command: list[str | Path], *, cwd: Path = BUILD) -> str:
+def run(command: Sequence[str | Path], *, cwd: Path = BUILD) -> str:
     """Run to the end and return what was printed; a failure shows all of it."""
     # Away from the checkout and its settings, so that only what was installed can be found.
     environment = {name: text for name, text in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
@@ -112,17 +113,8 @@ def test_extra_starts_alone_and_light(extra: Extra, wheel: Path) -> None:
 def test_extra_satisfies_what_the_project_declares(extra: Extra, wheel: Path) -> None:
     """The lock file holds all that `marque[extra]` asks for: pip finds nothing missing, nothing in conflict."""
     python = environment(extra, wheel)
-    asked = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--dry-run",
-        "--no-index",
-        "-q",
-        f"marque[{extra.name}] @ {wheel.as_uri()}",
-    ]
-    run(asked)
+    asked = f"marque[{extra.name}] @ {wheel.as_uri()}"
+    run([python, "-m", "pip", "install", "--dry-run", "--no-index", "-q", asked])
     run([python, "-m", "pip", "check"])
 
 
