@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, unique
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 PRIMARY_ADDRESS = 0xF0
 TESTER_ADDRESSES = range(0xF1, 0xFF)
@@ -215,6 +215,17 @@ _SERVICE_OF: dict[type[Request], Service] = {
     TransferExit: Service.EXIT,
     Present: Service.PRESENT,
 }
+
+
+def is_quiet(request: Request) -> bool:
+    """Whether no positive answer is wanted."""
+    match request:
+        case OpenSession() | Reset() | Communication() | DtcSetting() | StartRoutine() | Present():
+            return request.quiet
+        case Read() | Download() | Transfer() | TransferExit():
+            return False
+        case _:
+            assert_never(request)
 
 
 # ------------------------------------------------------------------------------------------------------- replies
