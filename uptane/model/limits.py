@@ -11,6 +11,7 @@ REPORT_LENGTH_MAX = 8_192  # ours is 300; a hybrid signature adds 3,400
 MANIFEST_LENGTH_MAX = 1_048_576  # 128 reports of at most 8,192
 ATTESTATION_LENGTH_MAX = 8_192  # ours is 110; two hybrid signatures under rotation take 7,000
 ORDER_LENGTH_MAX = 8_192  # ours is 150
+ENTRY_LENGTH_MAX = 8_192  # one entry of a list; ours is 115, every field at its longest 6,400
 IMAGE_LENGTH_MAX = 0xFFFF_FFFF  # lengths are 32 bit on the wire
 
 ROOTS_PER_CYCLE_MAX = 64  # links of a Root chain walked in one cycle; a vehicle a decade behind needs a few cycles

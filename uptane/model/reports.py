@@ -30,6 +30,7 @@ class Outcome(Enum):
     ROLLED_BACK = "rolledBack"
     SELF_TEST_FAILED = "selfTestFailed"
     UNBOOTABLE = "unbootable"
+    OTHER = "other"  # what a newer ECU says and this software does not know; never sent
 
 
 class Phase(Enum):
