@@ -179,6 +179,21 @@ class Check(Enum):
     SLOW_RETRIEVAL = Rule(0x0E01, "slow_retrieval", Attack.SLOW_RETRIEVAL, "metadata or image comes too slowly")
     STATE_DAMAGED = Rule(0x0E02, "wire/state", Attack.MISUSE, "durable state was damaged and has been recovered")
 
+    # 0x0F: what the Image repository admits, besides what a vehicle checks
+    PUBLISH_FILENAME = Rule(
+        0x0F01, "repository_filenames", Attack.ARBITRARY_SOFTWARE, "a filename that is no safe path"
+    )
+    PUBLISH_OCTETS = Rule(
+        0x0F02, "wire/publish", Attack.ARBITRARY_SOFTWARE, "the image's octets are not held, or are others"
+    )
+    PUBLISH_COUNTER = Rule(0x0F03, "wire/publish", Attack.ROLLBACK, "a release counter that vehicles would refuse")
+    PUBLISH_UNREACHED = Rule(
+        0x0F04, "image_repository", Attack.ARBITRARY_SOFTWARE, "this role may not sign this path and hardware"
+    )
+    PUBLISH_ISSUED = Rule(0x0F05, "wire/publish", Attack.TIME, "issued in the future: somebody's clock is wrong")
+    PUBLISH_KEYS = Rule(0x0F06, "wire/publish", Attack.FREEZE, "the server holds too few keys of an online role")
+    PUBLISH_EMPTY = Rule(0x0F07, "wire/publish", Attack.MISUSE, "nothing, or the same role twice, is submitted")
+
     @property
     def code(self) -> int:
         """The wire code, 1 to 65535."""
