@@ -16,7 +16,7 @@ LENGTH_12_BIT_MAX = 0xFFF
 SEQUENCE_MODULO = 16
 
 _FRAME_LENGTHS = frozenset(DATA_LENGTHS[8:])  # what a first frame, and so all but the last of a message, can have
-_PADDING_WHERE_NEEDED = 0xCC  # CAN FD has no frames of 9, 13, ... octets: these are padded whatever the settings
+_PADDING_WHERE_NEEDED = 0xAA  # CAN FD has no frames of 9, 13, ... octets: these are padded whatever the settings
 
 
 class FlowStatus(IntEnum):

@@ -68,8 +68,8 @@ class IsoTpSettings:
     # than 88.8 % of a classic bus, 64 reaches 98.4 %; longer blocks overrun the socket buffers of frames over UDP.
     block_size: int = 64
     separation_us: int = 0  # STmin we ask for: 0, 100 to 900 in steps of 100, or whole milliseconds up to 127
-    # 0xCC causes no stuff bits (ISO 15765-2, 10.4.2.1); None sends frames of up to 8 octets unpadded.
-    padding: int | None = 0xCC
+    # Alternating bits cause no stuff bits; None sends frames of up to 8 octets unpadded. Any value is taken on receipt.
+    padding: int | None = 0xAA
     # Longest message taken or sent; 4095 needs no escaped length and is below the kernel's ISO-TP default of 8,200.
     message_length_max: int = 4_095
     wait_frames_max: int = (
