@@ -1,20 +1,20 @@
 """Root ceremonies: the first Root, rotation of a role's keys, and gathering signatures until both thresholds hold.
 
 A new Root needs a threshold of the Root keys before it and a threshold of its own; holders of keys may sign one after
-another, on machines that are not connected. Signatures are only ever added.
+another, on machines that are not connected (uptane/verify/signing.py countersigns).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from image_repo.publish import Occasion, stamped
 from uptane.errors import Malformed
 from uptane.model.ids import KeyId, Role
 from uptane.model.metadata import Header, ImageRepository, Key, RoleKeys, Root
-from uptane.model.signed import SIGNATURES_MAX, Envelope, PublicKey, Signature
-from uptane.ports import Codec, SignatureCheck, Signer
+from uptane.model.signed import Envelope, PublicKey
+from uptane.ports import Codec, SignatureCheck
 
 ROLES = (Role.ROOT, Role.TIMESTAMP, Role.SNAPSHOT, Role.TARGETS)
 """The roles of the Image repository, in the order of the wire."""
@@ -65,20 +65,6 @@ def holders_of(root: Root, role: Role) -> Holders:
         if each.role is role:
             return Holders(tuple(by_id[key_id] for key_id in each.key_ids), each.threshold)
     return Holders((), 1)
-
-
-def signed_further(codec: Codec, envelope: Envelope, signers: Sequence[Signer]) -> Envelope:
-    """The same payload with the signatures of `signers` added; a signer whose signature is there is passed over.
-
-    Raises:
-        Malformed: more signatures than an envelope holds.
-    """
-    message = codec.message(envelope.payload)
-    present = {signature.key_id for signature in envelope.signatures}
-    added = [Signature(each.key_id, each.sign(message)) for each in signers if each.key_id not in present]
-    if len(envelope.signatures) + len(added) > SIGNATURES_MAX:
-        raise Malformed(f"more than {SIGNATURES_MAX} signatures")
-    return codec.seal(envelope.payload, (*envelope.signatures, *added))
 
 
 def progress(codec: Codec, valid: SignatureCheck, envelope: Envelope, *, before: Root, new: Root) -> Progress:
