@@ -133,6 +133,9 @@ class Check(Enum):
     INSTALL_SELF_TEST = Rule(0x080B, "wire/states", Attack.PARTIAL_BUNDLE, "the new image failed its self-test")
     INSTALL_UNBOOTABLE = Rule(0x080C, "wire/states", Attack.PARTIAL_BUNDLE, "the new image does not boot")
     INSTALL_RETRIED = Rule(0x080D, "wire/states", Attack.MIXED_BUNDLES, "this bundle was rolled back before")
+    INSTALL_HASH_UNKNOWN = Rule(
+        0x080E, "verify_image/7", Attack.ARBITRARY_SOFTWARE, "lists a hash that this ECU cannot compute"
+    )
 
     # 0x09: time
     TIME_SIGNATURES = Rule(0x0901, "time/signature", Attack.TIME, "not signed by the time role's keys")

@@ -1,1 +1,19 @@
-"""Pure checks, and the order in which the Standard runs them. Only threshold.py makes a Verified."""
+"""Every check of the Standard, once, and the order in which it runs them: pure, told the time, the keys and the octets.
+
+threshold     enough distinct keys over the very octets: the only maker of Verified
+signing       the other end of it: sign, countersign
+trusted       what a repository has proved to an ECU (Trusted), and all an ECU holds (Held)
+root          check_root, and lists of keys
+roles         check_timestamp, check_snapshot, check_targets
+stored        from stored octets back to Trusted; what a rotation of keys takes away
+patterns      names against patterns; hash bins
+delegations   which Targets role speaks for an image
+image         the repositories' word compared; an ECU's own conditions; octets against hashes
+attested      time
+full          full verification, step by step (the workflow of Primaries and full Secondaries)
+partial       partial verification, single Root links, time alone; checking again what is stored
+needs         what the workflows ask of the shell: Fetch, Keep, Drop
+orders        vehicle orders
+installation  an ECU's durable record and state machine
+record        that record as octets
+"""
