@@ -13,8 +13,8 @@ from director.errors import Declined, Reason
 from director.inventory import ADDRESS_MAX, Ecu, EcuRecord, Vehicle, Verification
 from uptane.model.ids import FILENAME_LENGTH_MAX, EcuId, VehicleId, is_name
 from uptane.model.limits import ECUS_MAX, IMAGE_LENGTH_MAX
-from uptane.model.metadata import Key
 from uptane.model.reports import InstalledImage
+from uptane.model.signed import PublicKey
 from uptane.moments import UtcTime
 
 DESCRIPTION_LENGTH_MAX = 65_536  # characters; 128 ECUs at 250 are 32,000
@@ -52,7 +52,7 @@ def same(known: Vehicle, described: Vehicle) -> bool:
     )
 
 
-def give_keys(vehicle: Vehicle, keys: Mapping[EcuId, Key], *, replacing: bool) -> Vehicle:
+def give_keys(vehicle: Vehicle, keys: Mapping[EcuId, PublicKey], *, replacing: bool) -> Vehicle:
     """The vehicle with keys for ECUs that have none; the same key again changes nothing.
 
     With `replacing`, a key on file gives way: the ECU was exchanged, and its counters begin anew.
@@ -124,7 +124,7 @@ def _judge_together(ecus: Sequence[Ecu]) -> None:
 
 
 def _no_key_twice(vehicle: VehicleId | None, ecus: Iterable[Ecu]) -> None:
-    keys = [ecu.key.public for ecu in ecus if ecu.key is not None]
+    keys = [ecu.key for ecu in ecus if ecu.key is not None]
     if len(set(keys)) != len(keys):
         raise _invalid(f"{vehicle or 'the vehicle'}: two ECUs have the same key")
 

@@ -13,7 +13,7 @@ from enum import Enum
 
 from uptane.errors import Check
 from uptane.model.ids import Bundle, EcuId, HardwareId, VehicleId
-from uptane.model.metadata import Image, Key
+from uptane.model.metadata import Image
 from uptane.model.reports import EcuReport, EcuState, InstalledImage
 from uptane.model.signed import PublicKey
 from uptane.moments import UtcTime
@@ -45,7 +45,7 @@ class Ecu:
     address: int
     filename: str
     slot_size: int
-    key: Key | None
+    key: PublicKey | None
     factory: InstalledImage | None
 
 
