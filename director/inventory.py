@@ -210,11 +210,6 @@ AT_REST = CONFIRMED | {EcuState.IDLE, EcuState.PREPARED}
 """States in which what boots is not on trial."""
 
 
-def installed(image: Image) -> InstalledImage:
-    """An image as an ECU reports it."""
-    return InstalledImage(image.filename, image.length, image.sha256, image.release_counter)
-
-
 def runs(said: InstalledImage | None, image: Image | InstalledImage) -> bool:
     """Whether what an ECU says it runs is this image: same name, length and hash.
 

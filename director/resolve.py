@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from director.inventory import EcuRecord, Vehicle, installed
+from director.inventory import EcuRecord, Vehicle
 from uptane.model.ids import EcuId, Filename, HardwareId
 from uptane.model.metadata import Image
 from uptane.model.reports import InstalledImage
+from uptane.verify.image import installed_image
 
 UNSETTLED_MAX = 8  # images one ECU may run without our knowing; beyond, orders wait for a manifest
 
@@ -101,11 +102,11 @@ class _Plan:
         """Every image this ECU may run once the bundle is installed."""
         if self.image is None or self.record.silent_since is not None:
             return self.record.possible
-        return (installed(self.image),)
+        return (installed_image(self.image),)
 
     def unconfirmed(self) -> tuple[InstalledImage, ...]:
         """Images sent earlier that it may run, beside what it said last and what it is to run."""
-        planned = None if self.image is None else installed(self.image)
+        planned = None if self.image is None else installed_image(self.image)
         return tuple(image for image in self.record.possible if image not in (self.record.settled, planned))
 
 
@@ -197,7 +198,7 @@ def _lacks(rule: Rule, ecu: EcuId, others: Mapping[EcuId, _Plan]) -> Iterator[tu
         return
     yield ecu, f"{rule}, which no other ECU is sure to run: assign it in the same order"
     for name, other in others.items():
-        if other.base is not None and rule.means(installed(other.base)):
+        if other.base is not None and rule.means(installed_image(other.base)):
             yield name, f"{rule}, and {ecu} runs the former"
 
 
@@ -214,7 +215,11 @@ def _clashes(rule: Rule, ecu: EcuId, plan: _Plan, others: Mapping[EcuId, _Plan])
         if speaks and any(rule.means(image) for image in other.after()):
             yield ecu, f"{rule}, which is for {name}"
             yield name, f"{rule}, which is for {ecu}"
-        elif plan.changed and plan.image is not None and _may_clash(rule, installed(plan.image), other.unconfirmed()):
+        elif (
+            plan.changed
+            and plan.image is not None
+            and _may_clash(rule, installed_image(plan.image), other.unconfirmed())
+        ):
             yield ecu, f"{rule}, and one of them was sent to {name} and may run there: waits for the next manifest"
 
 
