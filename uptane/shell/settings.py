@@ -1,4 +1,4 @@
-"""Reading a TOML file strictly: every key known, of its type, in its range; else an error that says where and what to do.
+"""Reading a TOML file strictly: each key known, of its type, in its range; else an error with the place and the remedy.
 
 A key that nobody asked for is refused, so that a misspelt one cannot be mistaken for a default.
 """
