@@ -182,8 +182,11 @@ def read_refusal(ecu: EcuId) -> Workflow[Need, Check | None]:
 
 
 def open_session(ecu: EcuId, session: Session) -> Workflow[Need, None]:
-    """Enter `session`. Raises Silent; Denied when another tester holds one; Unsafe or Denied for the interlock."""
-    yield from ask(ecu, OpenSession(session))
+    """Enter `session`. Raises Silent; Unsafe when the interlock forbids it; Denied when another tester holds one."""
+    try:
+        yield from ask(ecu, OpenSession(session))
+    except Denied as refusal:
+        raise (yield from explained(ecu, refusal)) from refusal
 
 
 def close_session(ecu: EcuId) -> Workflow[Need, None]:
@@ -218,9 +221,9 @@ def put_block(ecu: EcuId, counter: int, octets: bytes) -> Workflow[Need, bool]:
 
 
 def finish_transfer(ecu: EcuId) -> Workflow[Need, None]:
-    """Say that all blocks were sent. A lost answer is no harm: the check that follows says what arrived."""
+    """Say that all blocks were sent; said again, it is acknowledged again. Raises Silent, Denied, Rejected."""
     try:
-        yield from ask_once(ecu, TransferExit())
+        yield from ask(ecu, TransferExit())
     except Denied as refusal:
         raise (yield from explained(ecu, refusal)) from refusal
 

@@ -33,6 +33,8 @@ class Blocks:
         self._limit = BLOCK_LENGTH_MAX - BLOCK_OVERHEAD
         self._size = self._limit
         self._streak = 0
+        self.growing = True
+        """Whether blocks may grow again; not within an object, which begins anew whenever a long block is lost."""
 
     @property
     def size(self) -> int:
@@ -52,7 +54,7 @@ class Blocks:
     def arrived(self) -> None:
         """A block was acknowledged."""
         self._streak += 1
-        if self._streak >= GROW_AFTER and self._size < self._limit:
+        if self.growing and self._streak >= GROW_AFTER and self._size < self._limit:
             self._size = min(2 * self._size, self._limit)
             self._streak = 0
 
@@ -79,19 +81,26 @@ def deliver(ecu: EcuId, place: Place, octets: bytes, blocks: Blocks) -> Workflow
         Silent: too much was lost.
         Denied, Rejected: the ECU refuses.
     """
-    source = from_octets(octets)
-    for _ in range(FAILURES_MAX):
-        blocks.offered((yield from download(ecu, place.address, len(octets))))
-        try:
-            moved = yield from _move(ecu, source, (0, len(octets)), blocks)
-        except Denied as refusal:
-            if refusal.nrc not in _OUT_OF_STEP:
-                raise
-            continue
-        if moved == len(octets):
-            yield from finish_transfer(ecu)
-            return
+    blocks.growing = False
+    try:
+        for _ in range(FAILURES_MAX):
+            if (yield from _deliver_once(ecu, place, octets, blocks)):
+                yield from finish_transfer(ecu)
+                return
+    finally:
+        blocks.growing = True
     raise Silent(f"{ecu}: {place.object.name} could not be delivered, {FAILURES_MAX} times begun")
+
+
+def _deliver_once(ecu: EcuId, place: Place, octets: bytes, blocks: Blocks) -> Workflow[Need, bool]:
+    """Send all of an object; whether all of it was acknowledged."""
+    blocks.offered((yield from download(ecu, place.address, len(octets))))
+    try:
+        return (yield from _move(ecu, from_octets(octets), (0, len(octets)), blocks)) == len(octets)
+    except Denied as refusal:
+        if refusal.nrc not in _OUT_OF_STEP:
+            raise
+        return False
 
 
 def send_image(ecu: EcuId, size: int, source: Source, blocks: Blocks) -> Workflow[Need, None]:
