@@ -58,6 +58,11 @@ class OerListing(Generic[EntryT]):
 
     def find(self, key: str) -> EntryT | None:
         """The entry named `key`, or None."""
+        octets = self.find_octets(key)
+        return None if octets is None else self._kind.read(octets)
+
+    def find_octets(self, key: str) -> bytes | None:
+        """The octets of the entry named `key`, as signed and without their length, or None; the entry is not read."""
         if not key.isascii():
             return None
         wanted = key.encode("ascii")
@@ -72,7 +77,7 @@ class OerListing(Generic[EntryT]):
         if low == len(places) or self._name(places[low]) != wanted:
             return None
         length, start = read_length(self._octets, places[low])
-        return self._kind.read(self._octets[start : start + length])
+        return self._octets[start : start + length]
 
     def _name(self, place: int) -> bytes:
         """The name of the entry at `place`; the walk has judged the lengths."""

@@ -121,6 +121,10 @@ class Listing(Protocol[EntryT_co]):
         """The entry named `key`, or None."""
         ...
 
+    def find_octets(self, key: str) -> bytes | None:
+        """The octets of the entry named `key`, as signed and without their length, or None; the entry is not read."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFile:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from uptane.errors import Check, Rejected
-from uptane.model.ids import Bundle
+from uptane.model.ids import Bundle, EcuId
 from uptane.model.metadata import Assignment, DirectorTargets, Image
 from uptane.model.reports import InstalledImage
 from uptane.ports import Hasher
@@ -28,6 +28,12 @@ class Content:
 def bundle_of(hasher: Hasher, targets: DirectorTargets) -> Bundle:
     """The bundle that `targets` assigns: SHA-256 over the encoded entries, so that a re-issue keeps its name."""
     return Bundle(hasher.sha256(targets.entries.octets))
+
+
+def entry_digest_of(hasher: Hasher, targets: DirectorTargets, ecu: EcuId) -> bytes | None:
+    """SHA-256 over the encoded entry of `ecu`, None if it has none: what a download is bound to (status FD00)."""
+    octets = targets.entries.find_octets(ecu)
+    return None if octets is None else hasher.sha256(octets)
 
 
 def installed_image(image: Image) -> InstalledImage:
