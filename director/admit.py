@@ -155,7 +155,15 @@ def _told(record: EcuRecord, reported: Reported) -> EcuRecord:
     elif all(each.image != report.image for each in unsettled):
         unsettled = (*unsettled, Unsettled(report.targets_version, report.image))
     assigned = None if record.assigned is None else _judged(record.assigned, report)
-    return replace(record, reported=reported, settled=settled, unsettled=unsettled, assigned=assigned)
+    fulfilled = assigned is not None and assigned.proven and record.wanted == assigned.image
+    return replace(
+        record,
+        wanted=None if fulfilled else record.wanted,
+        assigned=assigned,
+        reported=reported,
+        settled=settled,
+        unsettled=unsettled,
+    )
 
 
 def _judged(assigned: Assigned, report: EcuReport) -> Assigned:

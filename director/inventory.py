@@ -17,6 +17,7 @@ from uptane.model.metadata import Image
 from uptane.model.reports import EcuReport, EcuState, InstalledImage
 from uptane.model.signed import PublicKey
 from uptane.moments import UtcTime
+from uptane.verify.image import installed_image
 
 ADDRESS_MAX = 0xEF  # diagnostic addresses of ECUs; above are the Primary's and the testers' (docs/wire.md, section 7)
 
@@ -87,9 +88,9 @@ class Unsettled:
 class EcuRecord:
     """Everything about one ECU that changes.
 
-    `wanted` is the operator's latest order, `assigned` what went out, `settled` what it ran when it last said so with
-    nothing under way, `unsettled` what it may run besides. `counter_floor` is the highest release counter ever sent
-    to it: vehicles refuse to go below.
+    `wanted` is the operator's latest order until it is proven, `assigned` what went out, `settled` what it ran when it
+    last said so with nothing under way, `unsettled` what it may run besides. `counter_floor` is the highest release
+    counter ever sent to it: vehicles refuse to go below.
     """
 
     ecu: Ecu
@@ -210,13 +211,6 @@ AT_REST = CONFIRMED | {EcuState.IDLE, EcuState.PREPARED}
 """States in which what boots is not on trial."""
 
 
-def runs(said: InstalledImage | None, image: Image | InstalledImage) -> bool:
-    """Whether what an ECU says it runs is this image: same name, length and hash.
-
-    The release counter is not compared: the same octets signed again with a higher one are the same software.
-    """
-    return said is not None and (said.filename, said.length, said.sha256) == (
-        image.filename,
-        image.length,
-        image.sha256,
-    )
+def runs(said: InstalledImage | None, image: Image) -> bool:
+    """Whether what an ECU says it runs is this image: then it is held as it is (installation.is_running)."""
+    return said is not None and said == installed_image(image)

@@ -156,7 +156,7 @@ def _assigned(record: EcuRecord, image: Image | None, version: int) -> EcuRecord
     if image is None:
         return replace(record, assigned=None)
     before = record.assigned
-    same_software = before is not None and runs(installed_image(before.image), image)
+    same_software = before is not None and installed_image(before.image) == installed_image(image)
     if before is not None and same_software and (before.proven or before.held or not _holds(record, image)):
         return _with_entry(record, replace(before, image=image))
     fresh = Assigned(image, version, record.report_counter, held=_holds(record, image), before=record.running)

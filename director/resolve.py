@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from director.inventory import EcuRecord, Vehicle
+from director.inventory import EcuRecord, Vehicle, runs
 from uptane.model.ids import EcuId, Filename, HardwareId
 from uptane.model.metadata import Image
 from uptane.model.reports import InstalledImage
@@ -141,13 +141,18 @@ def _plan(vehicle: Vehicle, record: EcuRecord, word: Word) -> _Plan:
 
 def _base(record: EcuRecord, word: Word) -> tuple[Image | None, str]:
     """What this ECU should run if nothing new is ordered, and why it is nothing, if that is odd."""
-    if record.assigned is not None:
-        return _said(record, record.assigned.image, word)
-    running = record.running
-    found = None if running is None else word.find(running.filename, record.ecu.hardware)
-    if found is None or running is None or found.sha256 != running.sha256:
-        return None, ""
-    return (found, "") if found.release_counter >= record.released_floor else (None, "")
+    assigned = record.assigned
+    if assigned is None:
+        running = record.running
+        found = None if running is None else word.find(running.filename, record.ecu.hardware)
+        return (found, "") if found is not None and runs(running, found) else (None, "")
+    said, why = _said(record, assigned.image, word)
+    if said is None or installed_image(said) == installed_image(assigned.image):
+        return said, why
+    if assigned.proven or assigned.held:
+        # The ECU would install it again to take over the counter, and nobody ordered that.
+        return None, f"{said.filename} was signed again with release counter {said.release_counter}: assign it anew"
+    return said, ""
 
 
 def _said(record: EcuRecord, image: Image, word: Word) -> tuple[Image | None, str]:
@@ -215,16 +220,12 @@ def _clashes(rule: Rule, ecu: EcuId, plan: _Plan, others: Mapping[EcuId, _Plan])
         if speaks and any(rule.means(image) for image in other.after()):
             yield ecu, f"{rule}, which is for {name}"
             yield name, f"{rule}, which is for {ecu}"
-        elif (
-            plan.changed
-            and plan.image is not None
-            and _may_clash(rule, installed_image(plan.image), other.unconfirmed())
-        ):
+        elif plan.changed and _may_clash(rule, plan.after(), other.unconfirmed()):
             yield ecu, f"{rule}, and one of them was sent to {name} and may run there: waits for the next manifest"
 
 
-def _may_clash(rule: Rule, image: InstalledImage, unconfirmed: Sequence[InstalledImage]) -> bool:
-    """Whether `image` is one side of a conflict, and the other side may run elsewhere."""
-    as_first = rule.speaks_of(image) and any(rule.means(each) for each in unconfirmed)
-    as_second = rule.means(image) and any(rule.speaks_of(each) for each in unconfirmed)
+def _may_clash(rule: Rule, after: Sequence[InstalledImage], unconfirmed: Sequence[InstalledImage]) -> bool:
+    """Whether one side of a conflict will run here, and the other side may run elsewhere."""
+    as_first = any(rule.speaks_of(image) for image in after) and any(rule.means(image) for image in unconfirmed)
+    as_second = any(rule.means(image) for image in after) and any(rule.speaks_of(image) for image in unconfirmed)
     return as_first or as_second
