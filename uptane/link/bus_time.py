@@ -56,7 +56,7 @@ def _crc15_bits(crc: int, bits: int, count: int) -> int:
     return crc
 
 
-_CRC_OCTETS = tuple(_crc15_bits(0, octet << 7, 15) for octet in range(256))
+_CRC_OCTETS = tuple(_crc15_bits(0, octet, 8) for octet in range(256))
 
 
 # The 15 bits of the CRC in two steps, 7 and 8: by state * 128 + bits the next state times 256 and the stuff bits, and
