@@ -11,6 +11,7 @@ from uptane.errors import Check, Rejected
 from uptane.model.ids import Bundle, EcuId
 from uptane.model.metadata import Assignment, DirectorTargets, Image
 from uptane.model.reports import InstalledImage
+from uptane.model.signed import PublicKey
 from uptane.ports import Hasher
 from uptane.verify.patterns import is_accepted
 from uptane.verify.trusted import Ecu
@@ -23,6 +24,26 @@ class Content:
     length: int
     sha256: bytes
     sha512: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """What verified Director Targets say to this ECU. `image` is None when they have no entry for it.
+
+    `coordinator` is the key whose orders move the bundle; None when each ECU confirms itself (a workshop's Targets).
+    """
+
+    bundle: Bundle
+    targets_version: int
+    coordinator: PublicKey | None
+    image: Image | None
+
+
+def assigned_to(hasher: Hasher, targets: DirectorTargets, ecu: EcuId) -> Assigned:
+    """What `targets` say to `ecu`; Malformed when its entry is not in canonical form."""
+    entry = targets.entries.find(ecu)
+    image = None if entry is None else entry.image
+    return Assigned(bundle_of(hasher, targets), targets.header.version, targets.coordinator, image)
 
 
 def bundle_of(hasher: Hasher, targets: DirectorTargets) -> Bundle:

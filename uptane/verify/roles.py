@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from uptane.errors import Check, Disordered, Rejected
 from uptane.model.ids import TOP_TARGETS, EcuId, HardwareId, Repository, Role, RoleName
@@ -53,6 +53,10 @@ TIMESTAMP = Rules(
     Check.TIMESTAMP_SIGNATURES, Check.TIMESTAMP_VERSION, Check.TIMESTAMP_SAME_VERSION, Check.TIMESTAMP_EXPIRED
 )
 SNAPSHOT = Rules(Check.SNAPSHOT_SIGNATURES, Check.SNAPSHOT_VERSION, Check.SNAPSHOT_SAME_VERSION, Check.SNAPSHOT_EXPIRED)
+TARGETS_LENGTHS: Final = {
+    Repository.DIRECTOR: DIRECTOR_TARGETS_LENGTH_MAX,
+    Repository.IMAGE: TARGETS_LENGTH_MAX,
+}
 TARGETS = Rules(Check.TARGETS_SIGNATURES, Check.TARGETS_VERSION, Check.TARGETS_SAME_VERSION, Check.TARGETS_EXPIRED)
 
 
@@ -123,8 +127,8 @@ def check_targets(
         Rejected: TARGETS_*, DELEGATION_KEYS; SPEAKER, KIND, LEVEL, LENGTH.
         Malformed: it is no Targets.
     """
-    length_max = DIRECTOR_TARGETS_LENGTH_MAX if trusted.repository is Repository.DIRECTOR else TARGETS_LENGTH_MAX
-    asked = Asked(trusted.speaker, top_authority(trusted.root.value, Role.TARGETS), length_max)
+    authority = top_authority(trusted.root.value, Role.TARGETS)
+    asked = Asked(trusted.speaker, authority, TARGETS_LENGTHS[trusted.repository])
     new = _check_any_targets(verifier, octets, asked, kind, listed=listed)
     _check_succession(new, trusted.targets, TARGETS)
     check_expiry(new, TARGETS, utc)
@@ -192,6 +196,18 @@ def check_expiry(role: Verified[RoleT], rules: Rules, utc: UtcTime) -> None:
 def is_file(verifier: Verifier, octets: bytes, info: FileInfo) -> bool:
     """Whether `octets` are the very file that `info` names, version aside."""
     return len(octets) == info.length and verifier.hasher.sha256(octets) == info.sha256
+
+
+def is_listed(verifier: Verifier, file: Verified[RoleT], info: FileInfo) -> bool:
+    """Whether a verified file is the one that `info` names: then there is nothing to fetch."""
+    return file.value.header.version == info.version and is_file(verifier, file.octets, info)
+
+
+def fetch_limit(info: FileInfo, length_max: int) -> int:
+    """How many octets to ask for of the file that `info` names: LENGTH when that is more than the role may have."""
+    if info.length > length_max:
+        raise Rejected(Check.LENGTH, f"{info.length} octets named, {length_max} allowed")
+    return info.length
 
 
 def top_authority(root: Root, role: Role) -> Authority:
