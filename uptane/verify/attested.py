@@ -1,7 +1,7 @@
-"""Time (Uptane 2.1.0, section 5.4.2.2; design of the time service in docs/wire.md): all of an attestation, or nothing of it.
+"""Time (Uptane 2.1.0, section 5.4.2.2; docs/wire.md, "Time"): all of an attestation, or nothing of it.
 
-An attestation counts when the Director Root's `time` role signed it, it answers this ECU's nonce, and it is not earlier than
-what was attested before under these keys. The time service, nonces and when to ask are others' matter.
+An attestation counts when the Director Root's `time` role signed it, it answers this ECU's nonce, and it is not earlier
+than what was attested before under these keys. The time service, nonces and when to ask are others' matter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What every verification begins with (check_root/2; section 5.4.2.2): the Root chain, then the time.
 
-One Root link at a time, durable before the next; what a link takes away is dropped after it is durable, and a start after
-a power cut in between judges alike (stored.py).
+One Root link at a time, durable before the next; what a link takes away is dropped after it is durable, and a start
+after a power cut in between judges alike (stored.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""resolve_delegations (Uptane 2.1.0, sections 5.4.4.7 and 5.4.4.8; TAP 3, TAP 15): which Targets role speaks for an image.
+"""resolve_delegations (Uptane 2.1.0, sections 5.4.4.7, 5.4.4.8; TAP 3, TAP 15): which Targets role speaks for an image.
 
-In order of priority, terminating, with hardware ids, with several roles that must agree; never round in circles, never deep,
-never long. Whether the repositories then agree is image.py's.
+In order of priority, terminating, with hardware ids, with several roles that must agree; never round in circles, never
+deep, never long. Whether the repositories then agree is image.py's.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Resolver:
 
 
 def applies(delegation: Delegation, wanted: Wanted) -> bool:
-    """Whether `delegation` is about the image and the hardware: an empty list is about any hardware, bins about any name."""
+    """Whether `delegation` is about the image and the hardware: no list means any hardware, bins mean any name."""
     if delegation.hardware and wanted.hardware not in delegation.hardware:
         return False
     if isinstance(delegation.match, Bins):
@@ -172,7 +172,7 @@ def delegate_name(hasher: Hasher, delegation: Delegation, role: DelegatedRole, f
 def _delegates(
     hasher: Hasher, delegations: Delegations, delegation: Delegation, wanted: Wanted
 ) -> Iterator[tuple[RoleName, Authority]]:
-    """The roles of a delegation, in order, each with who may speak for it: keys of the delegating file, and no others."""
+    """The roles of a delegation, in order, each with who may speak for it: keys of the delegating file, no others."""
     keys = delegations.key_map()
     for role in delegation.roles:
         authority = Authority({each: keys[each] for each in role.key_ids if each in keys}, role.threshold)

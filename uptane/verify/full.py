@@ -1,8 +1,8 @@
 """Full verification (Uptane 2.1.0, section 5.4.4.2), step by step: what Primaries run, and Secondaries that can.
 
-Nothing of a repository is kept before all of it holds, but Root links, which only lead forward. The Director's Targets are kept
-last: where they are stored, every image they assign was matched, or ran already. So a cut at any point is only a cycle to
-be run again. The Standard's step numbers stand beside the code.
+Nothing of a repository is kept before all of it holds, but Root links, which only lead forward. The Director's Targets
+are kept last: where they are stored, every image they assign was matched, or ran already. So a power cut at any point
+costs a cycle and nothing else. The Standard's step numbers stand beside the code.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ from uptane.verify.trusted import (
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An assignment that both repositories vouch for, and the delegated roles read on the way: a full Secondary's needs."""
+    """An assignment both repositories vouch for; `roles` are the delegated roles read on the way, in that order.
+
+    A full Secondary needs them all to come to the same result.
+    """
 
     assignment: Assignment
     roles: tuple[RoleName, ...]
@@ -86,7 +89,7 @@ def full(
 ) -> Workflow[Need, Full]:
     """Verify what both repositories offer, and Keep it.
 
-    `attestation` is the time service's answer to `nonce`; None when there is none: then the latest attested time counts.
+    `attestation` is the time service's answer to `nonce`; without one the latest attested time counts.
 
     Raises:
         Rejected: whatever check refuses. Root links and the time stand; nothing else of this cycle is kept.

@@ -1,4 +1,4 @@
-"""verify_image (Uptane 2.1.0, sections 5.4.4.2 step 10 and 5.4.3.4): the repositories' word compared, then an ECU's own conditions.
+"""verify_image (Uptane 2.1.0, sections 5.4.4.2/10 and 5.4.3.4): two repositories' word, then an ECU's own conditions.
 
 Finding who speaks for an image is delegations.py's; reading and hashing a slot is the shell's.
 """

@@ -2,9 +2,10 @@
 
     idle -> prepared -> trial -> voted -> committed -> released
 
-Pure functions from one frozen record to the next, over one table (states.py). Whoever calls makes the next record durable before he acts by
-it. No boot decision consults time. Orders are verified in orders.py, octets measured by the shell, metadata checked elsewhere:
-what comes of that is an argument here. Used by Secondaries, and by the Primary as an ECU.
+Pure functions from one frozen record to the next, over one table (states.py). Whoever calls makes the next record
+durable before acting by it. No boot decision consults time. Orders are verified in orders.py, octets measured by the
+shell, metadata checked elsewhere: what comes of that is an argument here. Used by Secondaries, and by the Primary as an
+ECU.
 """
 
 from __future__ import annotations
@@ -264,7 +265,7 @@ def vote(installation: Installation, *, passed: bool) -> Installation:
     Raises:
         Rejected: INSTALL_STATE; so also when the new image is not what runs.
     """
-    state = _next(installation, Event.PASS if passed else Event.FAIL)
+    state = _next(installation, Event.PASSED if passed else Event.FAILED)
     if installation.running != installation.other:
         raise Rejected(Check.INSTALL_STATE, "the new image is not what runs")
     if state is EcuState.IDLE:

@@ -28,7 +28,7 @@ def check_key_ids(keys: Sequence[Key], key_ids: Sequence[KeyId], threshold: int,
 
 
 def check_delegation_keys(delegations: Delegations | None) -> None:
-    """Refuse delegations that name a key or role twice, or need more signatures or roles than there are: DELEGATION_KEYS."""
+    """Refuse delegations with a key or role twice, or that need more keys or roles than there are: DELEGATION_KEYS."""
     if delegations is None:
         return
     check = Check.DELEGATION_KEYS

@@ -23,7 +23,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Store `octets` durably as `file` of the repository, in place of an older one. Answer: None, once it is durable."""
+    """Store `octets` durably as `file` of the repository, in place of an older one. Answer: None, once durable."""
 
     repository: Repository
     file: str

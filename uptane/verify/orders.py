@@ -17,7 +17,7 @@ def check_order(
     """Return an order for this ECU's transaction, signed by its coordinator.
 
     The coordinator is the key named by the Targets the transaction is bound to, or `newest`, the one named by the
-    newest stored Director Targets: a Primary that was replaced in the middle must be able to end what the old one began.
+    newest stored Director Targets: a Primary that was replaced meanwhile must be able to end what the old one began.
 
     Raises:
         Rejected: ORDER_COORDINATOR, ORDER_SIGNATURE, ORDER_VEHICLE, ORDER_BUNDLE, ORDER_TARGETS_VERSION; KIND, LEVEL,

@@ -1,7 +1,7 @@
-"""Partial verification (Uptane 2.1.0, section 5.4.4.1): the Director's Targets alone, under the stored Director Root and time.
+"""Partial verification (Uptane 2.1.0, section 5.4.4.1): the Director's Targets alone, under the stored Root and time.
 
-Root links and the time come before, one by one (chain.py). No entry for this ECU is a normal answer: it does nothing then,
-keeps the file it acted on, and takes no older Targets any more.
+Root links and the time come before, one by one (chain.py). No entry for this ECU is a normal answer: it does nothing
+then, keeps the file it acted on, and takes no older Targets any more.
 """
 
 from __future__ import annotations

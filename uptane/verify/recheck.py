@@ -1,6 +1,6 @@
 """Stored metadata, judged again under the newest Root and time: before download, prepare and activation.
 
-Rotation has been judged when the Root came (stored.py), so what is held is still signed; what may have changed is the time.
+Rotation was judged when the Root came (stored.py), so what is held is still signed; what may have changed is the time.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from uptane.model.ids import EcuId
 from uptane.model.signed import Verified
 from uptane.moments import UtcTime
 from uptane.verify.image import Assigned, assigned_to
-from uptane.verify.root import check_root_expiry
 from uptane.verify.roles import SNAPSHOT, TARGETS, TIMESTAMP, RoleT, Rules, check_expiry
+from uptane.verify.root import check_root_expiry
 from uptane.verify.threshold import Verifier
 from uptane.verify.trusted import Held, TargetsT, Trusted
 

@@ -1,4 +1,4 @@
-"""An Installation as octets: JSON with a format number, outside the slots, so that older and newer software can read it.
+"""An Installation as octets: JSON with a format number, outside the slots, so that older and newer software read it.
 
 Software that is on trial must leave records that the released one understands: a new format may only be written after
 release, and stays readable here.
@@ -10,8 +10,7 @@ import json
 from typing import Any, Final
 
 from uptane.errors import StorageFailure
-from uptane.model.ids import Bundle, Filename, is_name
-from uptane.model.ids import FILENAME_LENGTH_MAX
+from uptane.model.ids import FILENAME_LENGTH_MAX, Bundle, Filename, is_name
 from uptane.model.reports import EcuState, InstalledImage, Outcome, Phase
 from uptane.model.signed import PublicKey, Scheme
 from uptane.verify.installation import ROLLED_BACK_MAX, Installation

@@ -1,6 +1,6 @@
 """check_timestamp, check_snapshot, check_targets (Uptane 2.1.0, sections 5.4.4.4 to 5.4.4.6).
 
-Each takes octets and what is trusted so far, and returns a Verified value or refuses; nothing is changed, stored or fetched here.
+Each takes octets and what is trusted so far, and returns a Verified value or refuses; nothing is stored or fetched.
 The order in which files may be checked is in the types: a Snapshot needs a Verified Timestamp, a Targets its FileInfo.
 """
 

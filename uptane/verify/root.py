@@ -75,7 +75,7 @@ def role_authority(root: Root, role: Role) -> Authority | None:
 def check_root_keys(root: Root) -> None:
     """Refuse a Root in which a key or role is missing, doubled, or a threshold cannot be met: ROOT_KEYS."""
     roles = [named.role for named in root.roles]
-    if len(set(roles)) != len(roles) or not ROLES_REQUIRED <= set(roles):
+    if len(set(roles)) != len(roles) or not ROLES_REQUIRED.issubset(roles):
         raise Rejected(Check.ROOT_KEYS, "a role is missing or named twice")
     check_keys(root.keys, Check.ROOT_KEYS)
     for named in root.roles:

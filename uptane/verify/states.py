@@ -1,4 +1,4 @@
-"""The states of an ECU in the vehicle transaction, as tables (docs/wire.md, "States"): printed there, walked by one test.
+"""The states of an ECU in the vehicle transaction, as tables (docs/wire.md, "States"), walked by one test.
 
 idle -> prepared -> trial -> voted -> committed -> released
 """
@@ -28,8 +28,8 @@ class Event(Enum):
     FIRST_BOOT = "first boot of the new image"
     BOOT = "boot"
     FALL_BACK = "boot, after the new image failed to come up too often"
-    PASS = "self-test passed"
-    FAIL = "self-test failed"
+    PASSED = "self-test passed"
+    FAILED = "self-test failed"
     CONFIRM = "confirm, without a coordinator"
 
 
@@ -52,20 +52,20 @@ NEXT: Final[dict[tuple[EcuState, Event], EcuState]] = {
     (_S.PREPARED, _E.START): _S.TRIAL,
     (_S.TRIAL, _E.FIRST_BOOT): _S.TRIAL,
     (_S.TRIAL, _E.BOOT): _S.IDLE,  # any reset before the vote reverts
-    (_S.TRIAL, _E.PASS): _S.VOTED,
-    (_S.TRIAL, _E.FAIL): _S.IDLE,
+    (_S.TRIAL, _E.PASSED): _S.VOTED,
+    (_S.TRIAL, _E.FAILED): _S.IDLE,
     (_S.TRIAL, _E.ORDER_ROLL_BACK): _S.IDLE,
     (_S.VOTED, _E.BOOT): _S.VOTED,  # no way back by itself, except by FALL_BACK
     (_S.VOTED, _E.FALL_BACK): _S.IDLE,
-    (_S.VOTED, _E.PASS): _S.VOTED,
-    (_S.VOTED, _E.FAIL): _S.VOTED,
+    (_S.VOTED, _E.PASSED): _S.VOTED,
+    (_S.VOTED, _E.FAILED): _S.VOTED,
     (_S.VOTED, _E.CONFIRM): _S.RELEASED,
     (_S.VOTED, _E.ORDER_COMMIT): _S.COMMITTED,
     (_S.VOTED, _E.ORDER_ROLL_BACK): _S.IDLE,
     (_S.COMMITTED, _E.BOOT): _S.COMMITTED,
     (_S.COMMITTED, _E.FALL_BACK): _S.IDLE,
-    (_S.COMMITTED, _E.PASS): _S.COMMITTED,
-    (_S.COMMITTED, _E.FAIL): _S.COMMITTED,
+    (_S.COMMITTED, _E.PASSED): _S.COMMITTED,
+    (_S.COMMITTED, _E.FAILED): _S.COMMITTED,
     (_S.COMMITTED, _E.ORDER_RELEASE): _S.RELEASED,
     (_S.COMMITTED, _E.ORDER_ROLL_BACK): _S.IDLE,
     (_S.RELEASED, _E.PREPARE): _S.PREPARED,

@@ -30,8 +30,8 @@ from uptane.model.metadata import (
 )
 from uptane.model.signed import Authority, Verified
 from uptane.verify.patterns import bin_names
-from uptane.verify.root import check_speaker, first_root
 from uptane.verify.roles import Asked, RoleT, top_authority
+from uptane.verify.root import check_speaker, first_root
 from uptane.verify.threshold import Verifier, accept, opened
 from uptane.verify.trusted import (
     PREVIOUS_FILE,

@@ -1,6 +1,7 @@
-"""Signatures (Uptane 2.1.0, section 5.2.1; TAP 12): enough distinct keys over the very octets, then, and only then, the payload.
+"""Signatures (Uptane 2.1.0, section 5.2.1; TAP 12): enough distinct keys over the very octets, and then the payload.
 
-Nobody else makes a Verified. Which keys may speak is the caller's to say; header, version and expiry are the roles' to judge.
+Nobody else makes a Verified, and nothing is read from a payload before. Which keys may speak is the caller's to say;
+speaker, version and expiry are judged by the role.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a repository has proved to an ECU. A value of these types exists only because every check before it has passed."""
+"""What a repository has proved to an ECU: values that exist only because every check before them has passed."""
 
 from __future__ import annotations
 
