@@ -155,9 +155,9 @@ def next_timestamp(previous: Timestamp | None, snapshot: FileInfo, occasion: Occ
     return Timestamp(header, snapshot)
 
 
-def renewal_due(header: Header, utc: UtcTime) -> bool:
-    """Whether half of a file's validity has gone: the other half is for noticing that renewal fails."""
-    return 2 * utc >= header.issued + header.expires
+def renewal_at(header: Header) -> UtcTime:
+    """When half of a file's validity has gone: the other half is for noticing that renewal fails."""
+    return UtcTime((header.issued + header.expires) // 2)
 
 
 def _followed(targets: ImageTargets, occasion: Occasion) -> Header:
