@@ -55,7 +55,7 @@ def notation(source: str) -> dict[str, Type]:
     for part in ("imports", "values", "object-classes", "object-sets"):
         if module[part]:
             raise Unsupported(f"{part} in the module")
-    if module["tags"] != "AUTOMATIC" or module["extensibility-implied"]:
+    if module.get("tags") != "AUTOMATIC" or module["extensibility-implied"]:
         raise Unsupported("anything but AUTOMATIC TAGS without EXTENSIBILITY IMPLIED")
     _known(module, "module", "imports types values object-classes object-sets extensibility-implied tags")
     types = {name: _type(node, name) for name, node in module["types"].items()}
@@ -97,11 +97,9 @@ def _type(node: Node, where: str, also: str = "") -> Type:
         case "CHOICE":
             _known(node, where, f"type members {also}")
             return _choice(node["members"], where)
-        case _ if kind[0].isupper() and kind.isalnum() and not kind.isupper():
+        case _:  # a type of the schema; any other built-in one is undefined there, and refused by _refuse_recursion
             _known(node, where, f"type {also}")
             return Reference(kind)
-        case _:
-            raise Unsupported(f"{where}: {kind}")
 
 
 def _bounds(constraint: object, where: str, high_max: int) -> tuple[int, int]:
