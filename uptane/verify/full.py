@@ -100,7 +100,7 @@ def full(
     if attestation is not None:  # 1: under the newest Root, and before any expiry is judged
         held = yield from set_time(verifier, held, attestation=attestation, nonce=nonce)
     before, utc = held.director, held.clock.time
-    director = yield from _refreshed(verifier, before, DirectorTargets, utc)  # 3, 4, 5
+    director = yield from refreshed(verifier, before, DirectorTargets, utc)  # 3, 4, 5
     targets = director.targets
     assert targets is not None
     director = replace(director, previous=previous_of(before, targets, vehicle))
@@ -155,13 +155,13 @@ def _match_anew(
     """Steps 6 to 10: refresh the Image repository's metadata, match every entry, then Keep them."""
     held = yield from walk_roots(verifier, held, Repository.IMAGE, keep_links=vehicle.hardware is not None)  # 6
     before, utc = _image(held), held.clock.time
-    image = yield from _refreshed(verifier, before, ImageTargets, utc)  # 7, 8, 9
+    image = yield from refreshed(verifier, before, ImageTargets, utc)  # 7, 8, 9
     resolver = Resolver(verifier, image, utc)
     matches: dict[EcuId, Match] = {}
     for entry in entries:
         matches[entry.ecu] = yield from _match(resolver, held.director, vehicle, entry=entry)  # 10
     image = replace(image, delegated=resolver.files)
-    yield from _keep_image(before, image)
+    yield from keep_image(before, image)
     return replace(held, image=image), matches
 
 
@@ -208,7 +208,7 @@ def _match(
     return Match(entry, found.roles)
 
 
-def _refreshed(
+def refreshed(
     verifier: Verifier, trusted: Trusted[TargetsT], kind: type[TargetsT], utc: UtcTime
 ) -> Workflow[Need, Trusted[TargetsT]]:
     """Timestamp, Snapshot and Targets of one repository as it offers them now; what has not changed is not fetched.
@@ -275,7 +275,7 @@ def _keep_director(old: Trusted[DirectorTargets], new: Trusted[DirectorTargets])
     yield from keep_targets(old, new)
 
 
-def _keep_image(old: Trusted[ImageTargets], new: Trusted[ImageTargets]) -> Workflow[Need, None]:
+def keep_image(old: Trusted[ImageTargets], new: Trusted[ImageTargets]) -> Workflow[Need, None]:
     """Also the delegated files that were read; others go: the Snapshot still holds their versions."""
     yield from _keep_above(old, new)
     assert new.targets is not None
