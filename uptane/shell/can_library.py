@@ -39,7 +39,7 @@ class LibraryWire:
         try:
             # Nothing but these arguments: python-can's configuration files and environment are not read.
             self._bus = can.Bus(channel, interface, None, ignore_config=True, **arguments)
-        except (can.CanError, OSError, ValueError, TypeError, ImportError) as error:
+        except (can.CanError, OSError, ValueError, TypeError, ImportError, NotImplementedError) as error:
             raise failure(self._name, error) from error
 
     def fileno(self) -> int | None:

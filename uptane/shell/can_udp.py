@@ -158,21 +158,19 @@ class UdpWire:
         self._name = f"udp_multicast {group}:{port}"
         self._fd = fd
         self.malformed = 0
-        try:
-            self._receiver, interface = _join(group, port)
-        except (OSError, OverflowError) as error:
-            raise failure(self._name, error) from error
+        self._receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
+            interface = _join(self._receiver, group, port)
             self._sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, hop_limit)
             self._sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, interface)
             self._sender.connect((group, port))  # spares the kernel and Python the address of each datagram
             self._sender.setblocking(False)
-            if own is not None:
-                self._drop_echo(own)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             self.close()
             raise failure(self._name, error) from error
+        if own is not None:
+            self._drop_echo(own)
 
     def fileno(self) -> int | None:
         """The receiving socket's file descriptor."""
@@ -237,26 +235,22 @@ class UdpWire:
             self._receiver.setsockopt(socket.SOL_SOCKET, attach, packed)
 
 
-def _join(group: str, port: int) -> tuple[socket.socket, bytes]:
-    """A socket that hears the group, and the interface it does so on.
+def _join(receiver: socket.socket, group: str, port: int) -> bytes:
+    """Have a socket hear the group; return the interface it does so on.
 
     Without a route to the group (a host without network, a fresh network namespace) the loopback interface serves.
     """
-    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as python-can's, or neither could bind
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    receiver.setblocking(False)
+    member = socket.inet_aton(group)
+    receiver.bind((group, port))  # to the group: other groups on this port are other buses
     try:
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as python-can's, or neither could bind
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        receiver.bind((group, port))  # to the group: other groups on this port are other buses
-        receiver.setblocking(False)
-        try:
-            receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + _ANY)
-        except OSError as error:
-            if error.errno != errno.ENODEV:
-                raise
-            receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + _LOOPBACK)
-            return receiver, _LOOPBACK
-    except OSError:
-        receiver.close()
-        raise
-    return receiver, _ANY
+        receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member + _ANY)
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member + _LOOPBACK)
+        return _LOOPBACK
+    return _ANY
