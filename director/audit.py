@@ -35,7 +35,6 @@ class Act(Enum):
     ATTACK = "attack reported"
     PROVE = "prove"
     ISSUE = "issue"
-    HOLD_BACK = "hold back"
     ANOMALY = "anomaly"
 
 

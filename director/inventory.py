@@ -170,7 +170,7 @@ class Vehicle:
     """A vehicle: its ECUs ascending by id, the metadata issued to it, the manifest it last proved itself with.
 
     `reissue` asks for a new Targets version although nothing changed: a vehicle does not try a (bundle, version) again
-    that it has rolled back.
+    that it has rolled back. `revoked` is since when the Director does not talk to it.
     """
 
     id: VehicleId
@@ -182,6 +182,7 @@ class Vehicle:
     manifests: int = 0
     filed: tuple[Filed, ...] = ()
     reissue: bool = False
+    revoked: UtcTime | None = None
 
     @property
     def primary(self) -> EcuRecord:

@@ -7,7 +7,7 @@ The Image repository's `Image` octets are copied, never encoded anew. A re-issue
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -44,11 +44,11 @@ class Encoding(Codec, Lists, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Signers:
-    """The Director's online keys."""
+    """The Director's online keys: as many of each role as its threshold."""
 
-    targets: Signer
-    snapshot: Signer
-    timestamp: Signer
+    targets: Sequence[Signer]
+    snapshot: Sequence[Signer]
+    timestamp: Sequence[Signer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +128,17 @@ def _signed(vehicle: Vehicle, entries: Listing[Assignment], *, fleet: Fleetwide,
         refresh_image_root=fleet.image_root > 1,
         entries=entries,
     )
-    targets_octets = sign(press.codec, targets, [press.signers.targets])
+    targets_octets = sign(press.codec, targets, press.signers.targets)
     listed = SnapshotFile(TOP_TARGETS, info(targets.header.version, targets_octets))
     snapshot = Snapshot(header(0 if before is None else before.snapshot_version), press.codec.files([listed]))
-    snapshot_octets = sign(press.codec, snapshot, [press.signers.snapshot])
+    snapshot_octets = sign(press.codec, snapshot, press.signers.snapshot)
     timestamp = Timestamp(
         header(0 if before is None else before.timestamp_version), info(snapshot.header.version, snapshot_octets)
     )
     return Issued(
         targets=targets_octets,
         snapshot=snapshot_octets,
-        timestamp=sign(press.codec, timestamp, [press.signers.timestamp]),
+        timestamp=sign(press.codec, timestamp, press.signers.timestamp),
         targets_version=targets.header.version,
         snapshot_version=snapshot.header.version,
         timestamp_version=timestamp.header.version,

@@ -110,9 +110,9 @@ class _Plan:
         return tuple(image for image in self.record.possible if image not in (self.record.settled, planned))
 
 
-def resolve(vehicle: Vehicle, rules: Sequence[Rule], word: Word) -> Resolution:
-    """The images for `vehicle` under `rules`."""
-    plans = {record.ecu.id: _plan(vehicle, record, word) for record in vehicle.ecus}
+def resolve(vehicle: Vehicle, rules: Sequence[Rule], word: Word, *, orders: bool = True) -> Resolution:
+    """The images for `vehicle` under `rules`; without `orders`, as if nothing new were ordered."""
+    plans = {record.ecu.id: _plan(vehicle, record, word, orders=orders) for record in vehicle.ecus}
     while True:
         broken = [each for rule in rules for each in _broken(rule, plans)]
         blamed = {ecu: why for ecu, why in broken if plans[ecu].changed}
@@ -129,9 +129,9 @@ def resolve(vehicle: Vehicle, rules: Sequence[Rule], word: Word) -> Resolution:
 # ------------------------------------------------------------------------------------------- one ECU by itself
 
 
-def _plan(vehicle: Vehicle, record: EcuRecord, word: Word) -> _Plan:
+def _plan(vehicle: Vehicle, record: EcuRecord, word: Word, *, orders: bool) -> _Plan:
     base, gone = _base(record, word)
-    wanted = record.wanted
+    wanted = record.wanted if orders else None
     if wanted is None or (base is not None and wanted.octets == base.octets):
         return _Plan(record, base, base, gone)
     said, why = _said(record, wanted, word)
