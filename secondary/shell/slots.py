@@ -13,35 +13,19 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from secondary.needs import TAG_LENGTH, Progress
 from uptane.errors import StorageFailure
+from uptane.verify.image import Content
 
 ERASED = 0xFF
 CHUNK_OCTETS = 1 << 20  # erased and hashed at one go
-TAG_LENGTH = 32
 
 _MARK = struct.Struct(">8sB32sI")
 _MAGIC = b"MARQUE-S"
 _FORMAT = 1
 _CHECKSUM_LENGTH = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The slot was erased for the entry `tag`, and holds its first `next_offset` octets."""
-
-    tag: bytes
-    next_offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Digests:
-    """Hashes of the first octets of a slot."""
-
-    sha256: bytes
-    sha512: bytes
 
 
 class Slots:
@@ -104,19 +88,19 @@ class Slots:
             os.fdatasync(self._open(slot))
             self._write_mark(slot, Progress(before.tag, written))
 
-    def digests(self, slot: int, length: int) -> Digests | None:
-        """Hash the first `length` octets of the slot as they are on the disk; None when it is shorter."""
+    def content(self, slot: int, length: int) -> Content:
+        """Hash the first `length` octets of the slot as it is now; fewer when it is shorter."""
         sha256, sha512, left = hashlib.sha256(), hashlib.sha512(), length
         with _storage(f"reading slot {slot}"):
             descriptor = self._open(slot)
             while left:
                 octets = os.pread(descriptor, min(CHUNK_OCTETS, left), length - left)
                 if not octets:
-                    return None
+                    break
                 sha256.update(octets)
                 sha512.update(octets)
                 left -= len(octets)
-        return Digests(sha256.digest(), sha512.digest())
+        return Content(length - left, sha256.digest(), sha512.digest())
 
     def install(self, slot: int, image: bytes) -> None:
         """Put a whole image into a slot, as a factory does. After a power cut here it has to be done again."""

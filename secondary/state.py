@@ -1,0 +1,204 @@
+"""What a Secondary knows: facts that never change, and the state that its workflows move, durable part first.
+
+At power-up the state is loaded from the records that were found; from then on every change of its durable part is
+stored before it is made here. A record that was lost is made anew where that is safe, and the loss is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from secondary import refusals
+from secondary.needs import Delete, Found, Need, Progress, Store
+from secondary.objects import FULL, PARTIAL, Objects
+from secondary.refusals import Refusals
+from uptane.errors import Check, StorageFailure
+from uptane.machine import Workflow
+from uptane.model.ids import Repository
+from uptane.model.metadata import DirectorTargets
+from uptane.model.reports import EcuReport, InstalledImage
+from uptane.model.signed import Verified
+from uptane.moments import SECOND_MS, Instant, UtcTime
+from uptane.ports import Signer
+from uptane.verify import attested, record
+from uptane.verify.image import entry_digest_of
+from uptane.verify.installation import Installation, factory
+from uptane.verify.stored import reload_director, reload_image
+from uptane.verify.threshold import Verifier
+from uptane.verify.trusted import TIME_FILE, Ecu, Held, Vehicle
+
+INSTALLATION: Final = "installation"
+NONCE: Final = "nonce"
+REPORT: Final = "report"
+REFUSALS: Final = "refusals"
+_COUNTER_LENGTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an ECU is, and by what it verifies and signs.
+
+    `floor` is the time of provisioning. `secret` is 32 octets nobody else knows, for nonces. `slow_floor` is the rate
+    in octets a second below which a delivery counts as slow retrieval; 0 for never.
+    """
+
+    own: Ecu
+    address: int
+    full: bool
+    fd: bool
+    verifier: Verifier
+    signer: Signer
+    secret: bytes
+    floor: UtcTime
+    factory: InstalledImage
+    slow_floor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The latest signed report: what it says, its envelope, and when it was signed."""
+
+    value: EcuReport
+    octets: bytes
+    signed_at: Instant
+
+
+@dataclass(slots=True)
+class State:
+    """The one mutable thing; only the running workflow and the machine change it.
+
+    `now` is the instant of the event being handled. `clock_set` is when `held.clock` was right. `report_ceiling` is the
+    highest counter of reports that is reserved durably; `nonce` is None until the first one of this power cycle is.
+    `progress` is how far each slot is written.
+    """
+
+    facts: Facts
+    held: Held
+    installation: Installation
+    progress: list[Progress | None]
+    objects: Objects
+    refusals: Refusals
+    nonce_counter: int
+    nonce: bytes | None
+    report_ceiling: int
+    report_counter: int
+    now: Instant
+    clock_set: Instant
+    report: Report | None = None
+    latest_refusal: Check | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def utc(self) -> UtcTime:
+        """The time now: the latest proven one, and what has passed since on our own clock."""
+        return UtcTime(self.held.clock.time + (self.now - self.clock_set) // SECOND_MS)
+
+    @property
+    def targets(self) -> Verified[DirectorTargets] | None:
+        """The stored, verified Director Targets."""
+        return self.held.director.targets
+
+    @property
+    def other(self) -> Progress | None:
+        """How far the slot that updates go to is written."""
+        return self.progress[self.installation.other]
+
+    @property
+    def held_now(self) -> Held:
+        """What is held, with the time as it is now: for judging expiry, not for keeping."""
+        return replace(self.held, clock=replace(self.held.clock, time=self.utc))
+
+    @property
+    def vehicle(self) -> Vehicle:
+        """What this ECU knows of its vehicle: itself."""
+        own, installation = self.facts.own, self.installation
+        released = installation.images[installation.home]
+        assert released is not None, "the released software is always known"
+        return Vehicle(own, installed={own.ecu: released}, released={own.ecu: installation.released_counter})
+
+    def tag(self) -> bytes | None:
+        """The digest of this ECU's entry in the stored Targets: what a download is bound to."""
+        targets = self.targets
+        if targets is None:
+            return None
+        return entry_digest_of(self.facts.verifier.hasher, targets.value, self.facts.own.ecu)
+
+
+def load(facts: Facts, found: Found, now: Instant) -> State:
+    """The state at power-up.
+
+    Raises:
+        Rejected, Malformed: the trusted Root is missing or damaged; it has to be provisioned anew.
+        StorageFailure: the installation's record is damaged beyond recovery.
+    """
+    records = found.records
+    director = reload_director(facts.verifier, _files(records, Repository.DIRECTOR), facts.own.vehicle)
+    image = reload_image(facts.verifier, _files(records, Repository.IMAGE)) if facts.full else None
+    lost = list(found.damaged)
+    time_record = records.get(f"{Repository.DIRECTOR.value}/{TIME_FILE}")
+    clock = attested.load(time_record, director.trusted.root, facts.floor)
+    written = records.get(INSTALLATION)
+    counts = refusals.load(records.get(REFUSALS))
+    for _ in lost:
+        counts = refusals.counted(counts, Check.STATE_DAMAGED)
+    ceiling = _counter(records.get(REPORT))
+    if REPORT in found.damaged:
+        # The counter must rise, and no ECU signs a report a second: the time in seconds is above every counter used.
+        ceiling = max(ceiling, clock.time & 0xFFFF_FFFF)
+    return State(
+        facts=facts,
+        held=Held(director.trusted, None if image is None else image.trusted, clock),
+        installation=factory(facts.factory) if written is None else record.load(written),
+        progress=list(found.progress),
+        objects=Objects(FULL if facts.full else PARTIAL),
+        refusals=counts,
+        nonce_counter=_counter(records.get(NONCE)),
+        nonce=None,
+        report_ceiling=ceiling,
+        report_counter=ceiling,
+        now=now,
+        clock_set=now,
+    )
+
+
+def install(state: State, installation: Installation) -> Workflow[Need, None]:
+    """Move to another record of the installation, durably first; nothing happens when it is the same."""
+    if installation == state.installation:
+        return
+    yield Store(INSTALLATION, record.dump(installation))
+    state.installation = installation
+
+
+def count(state: State, check: Check) -> Workflow[Need, None]:
+    """Count a refusal; store it if its count is worth a write."""
+    state.latest_refusal = check
+    state.refusals = refusals.counted(state.refusals, check)
+    if refusals.is_worth_storing(state.refusals, check):
+        yield Store(REFUSALS, refusals.dump(state.refusals))
+
+
+def forget_refusals(state: State) -> Workflow[Need, None]:
+    """Begin to count anew, after a release."""
+    if state.refusals:
+        yield Delete(REFUSALS)
+        state.refusals = refusals.NO_REFUSALS
+
+
+def counter_octets(value: int) -> bytes:
+    """A counter as a record."""
+    return value.to_bytes(_COUNTER_LENGTH)
+
+
+def _counter(octets: bytes | None) -> int:
+    if octets is None:
+        return 0
+    if len(octets) != _COUNTER_LENGTH:
+        raise StorageFailure(f"a counter's record has {len(octets)} octets, expected {_COUNTER_LENGTH}")
+    return int.from_bytes(octets)
+
+
+def _files(records: Mapping[str, bytes], repository: Repository) -> dict[str, bytes]:
+    prefix = f"{repository.value}/"
+    return {name.removeprefix(prefix): octets for name, octets in records.items() if name.startswith(prefix)}
