@@ -111,6 +111,8 @@ def _admit_entry(vehicle: Vehicle, entry: ManifestEntry, *, verifier: Verifier, 
     """The record of one ECU after its entry."""
     record = vehicle.find(entry.ecu)
     assert record is not None, "_check_entries has refused unknown ECUs"
+    if entry.silent_since is not None:
+        _check_time(entry.ecu, entry.silent_since, utc)
     record = replace(record, silent_since=entry.silent_since)
     if entry.report is None:
         return record
@@ -120,9 +122,14 @@ def _admit_entry(vehicle: Vehicle, entry: ManifestEntry, *, verifier: Verifier, 
     if report.value.counter <= record.report_counter:
         counters = f"counter {report.value.counter}, the last was {record.report_counter}"
         raise Rejected(Check.REPORT_COUNTER, f"{entry.ecu}: {counters}")
-    if report.value.time > utc + CLOCK_SKEW_MAX_S:
-        raise Rejected(Check.REPORT_TIME, f"{entry.ecu}: {report.value.time}, it is {utc}")
+    _check_time(entry.ecu, report.value.time, utc)
     return _told(record, Reported(report.octets, report.message, report.value, utc))
+
+
+def _check_time(ecu: EcuId, said: UtcTime, utc: UtcTime) -> None:
+    """Neither reports nor silences come from the future."""
+    if said > utc + CLOCK_SKEW_MAX_S:
+        raise Rejected(Check.REPORT_TIME, f"{ecu}: {said}, it is {utc}")
 
 
 def _report(vehicle: Vehicle, record: EcuRecord, octets: bytes, verifier: Verifier) -> Verified[EcuReport]:

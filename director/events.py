@@ -45,7 +45,7 @@ class Enrol:
 
 @dataclass(frozen=True, slots=True)
 class Provision:
-    """An operator makes a vehicle's directory: keys of its ECUs, and the certificate just signed for it (not stored yet).
+    """An operator makes a vehicle's directory: keys of its ECUs, and the certificate just signed for it.
 
     `replacing` gives up what is on file: ECUs were exchanged, or the vehicle was revoked and comes back.
     """
