@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import os
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,11 +20,13 @@ from typing import cast
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from uptane.errors import MarqueError, StorageFailure
+from uptane.shell import pkcs8
 
 AUTHORITY_DAYS = 7_300  # 20 years: the life of a vehicle
 SERVER_DAYS = 825  # what TLS clients commonly accept at most
@@ -42,6 +45,10 @@ LIMITS: tuple[tuple[str, int], ...] = (
 
 class PeerRefused(MarqueError):
     """The other end of a connection shows no certificate that names one client."""
+
+
+class RequestRefused(MarqueError):
+    """What should be certified is no request for a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +118,68 @@ class Authority:
         """A client's certificate whose one alternative name is `uri`, such as `marque:operator:anna`."""
         return self._issue("client", [x509.UniformResourceIdentifier(uri)], ExtendedKeyUsageOID.CLIENT_AUTH)
 
+    def certify_client(self, request: bytes, uri: str) -> bytes:
+        """A client's certificate, PEM, for the key of a `request`; what else the request asks for is not looked at.
+
+        Raises:
+            RequestRefused: it is no PKCS#10 request, or not signed by its own P-256 key.
+        """
+        names = [x509.UniformResourceIdentifier(uri)]
+        return self._certify("client", _requested(request), names, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def certify_server(self, request: bytes, names: Sequence[str] = ()) -> bytes:
+        """A server's certificate, PEM, for the key of a `request`: for localhost, 127.0.0.1 and `names`.
+
+        Raises:
+            RequestRefused: it is no PKCS#10 request, or not signed by its own P-256 key.
+        """
+        distinct = [_general(name) for name in dict.fromkeys(["localhost", "127.0.0.1", *names])]
+        return self._certify("server", _requested(request), distinct, ExtendedKeyUsageOID.SERVER_AUTH)
+
     def _issue(self, kind: str, names: Sequence[x509.GeneralName], usage: x509.ObjectIdentifier) -> Credential:
         key = ec.generate_private_key(ec.SECP256R1())
+        return Credential(self._certify(kind, key.public_key(), names, usage), encrypted(key, None))
+
+    def _certify(
+        self,
+        kind: str,
+        public: ec.EllipticCurvePublicKey,
+        names: Sequence[x509.GeneralName],
+        usage: x509.ObjectIdentifier,
+    ) -> bytes:
         days = SERVER_DAYS if usage == ExtendedKeyUsageOID.SERVER_AUTH else CLIENT_DAYS
-        builder = _builder(f"marque {kind}", key.public_key(), days).issuer_name(self._certificate.subject)
+        builder = _builder(f"marque {kind}", public, days).issuer_name(self._certificate.subject)
         own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(own, critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        return Credential(certificate.public_bytes(serialization.Encoding.PEM), encrypted(key, None))
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def encrypted(key: ec.EllipticCurvePrivateKey, passphrase: bytes | None) -> bytes:
     """A private key as PKCS#8 PEM, encrypted if there is a passphrase."""
-    protection = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
+    plain = serialization.NoEncryption()
+    if not passphrase:
+        return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    der = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, plain)
+    text = b64encode(pkcs8.encrypted(der, passphrase))
+    lines = b"\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    return b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + lines + b"\n-----END ENCRYPTED PRIVATE KEY-----\n"
+
+
+def new_key() -> bytes:
+    """A new private key, PKCS#8 PEM, not encrypted: for memory and files of 0600."""
+    return encrypted(ec.generate_private_key(ec.SECP256R1()), None)
+
+
+def request_for(key: bytes) -> bytes:
+    """A PKCS#10 request, PEM, for the public half of a private key (PEM, not encrypted); it asks for no name."""
+    private = serialization.load_pem_private_key(key, None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    return builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def save_credential(credential: Credential, certificate: Path, key: Path, passphrase: bytes | None = None) -> None:
@@ -295,6 +346,19 @@ def _certificate(pem: bytes, path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificate(pem)
     except ValueError as error:
         raise StorageFailure(f"{path} is no certificate") from error
+
+
+def _requested(request: bytes) -> ec.EllipticCurvePublicKey:
+    """The key a request asks a certificate for."""
+    try:
+        asked = x509.load_pem_x509_csr(request)
+        public = asked.public_key()
+        genuine = asked.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise RequestRefused("this is no request for a certificate (PKCS#10, PEM)") from error
+    if not genuine or not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
+        raise RequestRefused("the request is not signed by its own P-256 key")
+    return public
 
 
 def _builder(name: str, public: ec.EllipticCurvePublicKey, days: int) -> x509.CertificateBuilder:

@@ -1,5 +1,6 @@
 """Certificates, and who a server takes its callers for: over real TLS on a free port."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -179,3 +180,36 @@ def test_damaged_or_mismatched_files_are_named(authority: tls.Authority, tmp_pat
         tls.load_credential(certificate, key)
     with pytest.raises(StorageFailure, match="cannot be read"):
         tls.load_credential(certificate, tmp_path / "absent")
+
+
+def test_a_request_is_certified_for_its_own_key_only(authority: tls.Authority) -> None:
+    key = tls.new_key()
+    certificate = authority.certify_client(tls.request_for(key), "marque:vehicle:VIN1")
+    own = tls.Credential(certificate, key)
+    with serving(tls.server_credentials(authority.server(), authority.certificate), tls.peer_uri) as port:
+        assert ask(port, tls.channel_credentials(authority.certificate, own)) == "marque:vehicle:VIN1"
+    server = tls.Credential(authority.certify_server(tls.request_for(key), ["time.example"]), key)
+    with serving(tls.server_credentials(server), lambda _: "here") as port:
+        assert ask(port, tls.channel_credentials(authority.certificate)) == "here"
+
+
+def _changed(request: bytes) -> bytes:
+    der = bytearray(x509.load_pem_x509_csr(request).public_bytes(serialization.Encoding.DER))
+    der[-1] ^= 1
+    return b"".join(
+        (b"-----BEGIN CERTIFICATE REQUEST-----\n", b64encode(der), b"\n-----END CERTIFICATE REQUEST-----\n")
+    )
+
+
+def _other_curve() -> bytes:
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    request = builder.sign(ec.generate_private_key(ec.SECP384R1()), hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: b"", lambda: b"nonsense", lambda: _changed(tls.request_for(tls.new_key())), _other_curve]
+)
+def test_what_is_no_request(authority: tls.Authority, make: Callable[[], bytes]) -> None:
+    with pytest.raises(tls.RequestRefused):
+        authority.certify_client(make(), "marque:vehicle:VIN1")
