@@ -65,22 +65,24 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class DescribeReply(_message.Message):
-    __slots__ = ("root", "director_address", "time_address", "image_address", "vehicles", "image_snapshot", "time_keys")
+    __slots__ = ("root", "director_address", "time_address", "image_address", "vehicles", "image_snapshot", "image_heard", "image_trouble")
     ROOT_FIELD_NUMBER: _ClassVar[int]
     DIRECTOR_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     TIME_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     VEHICLES_FIELD_NUMBER: _ClassVar[int]
     IMAGE_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
-    TIME_KEYS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_HEARD_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_TROUBLE_FIELD_NUMBER: _ClassVar[int]
     root: bytes
     director_address: str
     time_address: str
     image_address: str
     vehicles: int
     image_snapshot: int
-    time_keys: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, root: _Optional[bytes] = ..., director_address: _Optional[str] = ..., time_address: _Optional[str] = ..., image_address: _Optional[str] = ..., vehicles: _Optional[int] = ..., image_snapshot: _Optional[int] = ..., time_keys: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    image_heard: int
+    image_trouble: str
+    def __init__(self, root: _Optional[bytes] = ..., director_address: _Optional[str] = ..., time_address: _Optional[str] = ..., image_address: _Optional[str] = ..., vehicles: _Optional[int] = ..., image_snapshot: _Optional[int] = ..., image_heard: _Optional[int] = ..., image_trouble: _Optional[str] = ...) -> None: ...
 
 class PublicKey(_message.Message):
     __slots__ = ("scheme", "octets")
@@ -192,21 +194,27 @@ class Provisioned(_message.Message):
     time: int
     def __init__(self, ecus: _Optional[_Iterable[_Union[Ecu, _Mapping]]] = ..., description: _Optional[str] = ..., ca: _Optional[bytes] = ..., certificate: _Optional[bytes] = ..., image_ca: _Optional[bytes] = ..., director_address: _Optional[str] = ..., time_address: _Optional[str] = ..., image_address: _Optional[str] = ..., time: _Optional[int] = ...) -> None: ...
 
-class AssignRequest(_message.Message):
-    __slots__ = ("vehicles", "all_vehicles", "ecu", "hardware", "image", "dry_run")
-    VEHICLES_FIELD_NUMBER: _ClassVar[int]
-    ALL_VEHICLES_FIELD_NUMBER: _ClassVar[int]
+class Selection(_message.Message):
+    __slots__ = ("ecu", "hardware", "image")
     ECU_FIELD_NUMBER: _ClassVar[int]
     HARDWARE_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
-    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
-    vehicles: _containers.RepeatedScalarFieldContainer[str]
-    all_vehicles: bool
     ecu: str
     hardware: str
     image: str
+    def __init__(self, ecu: _Optional[str] = ..., hardware: _Optional[str] = ..., image: _Optional[str] = ...) -> None: ...
+
+class AssignRequest(_message.Message):
+    __slots__ = ("vehicles", "all_vehicles", "selections", "dry_run")
+    VEHICLES_FIELD_NUMBER: _ClassVar[int]
+    ALL_VEHICLES_FIELD_NUMBER: _ClassVar[int]
+    SELECTIONS_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    vehicles: _containers.RepeatedScalarFieldContainer[str]
+    all_vehicles: bool
+    selections: _containers.RepeatedCompositeFieldContainer[Selection]
     dry_run: bool
-    def __init__(self, vehicles: _Optional[_Iterable[str]] = ..., all_vehicles: _Optional[bool] = ..., ecu: _Optional[str] = ..., hardware: _Optional[str] = ..., image: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    def __init__(self, vehicles: _Optional[_Iterable[str]] = ..., all_vehicles: _Optional[bool] = ..., selections: _Optional[_Iterable[_Union[Selection, _Mapping]]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class Assigned(_message.Message):
     __slots__ = ("vehicle", "ecu", "image", "note")
@@ -221,12 +229,10 @@ class Assigned(_message.Message):
     def __init__(self, vehicle: _Optional[str] = ..., ecu: _Optional[str] = ..., image: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
 
 class AssignReply(_message.Message):
-    __slots__ = ("assigned", "order")
+    __slots__ = ("assigned",)
     ASSIGNED_FIELD_NUMBER: _ClassVar[int]
-    ORDER_FIELD_NUMBER: _ClassVar[int]
     assigned: _containers.RepeatedCompositeFieldContainer[Assigned]
-    order: int
-    def __init__(self, assigned: _Optional[_Iterable[_Union[Assigned, _Mapping]]] = ..., order: _Optional[int] = ...) -> None: ...
+    def __init__(self, assigned: _Optional[_Iterable[_Union[Assigned, _Mapping]]] = ...) -> None: ...
 
 class ConstrainRequest(_message.Message):
     __slots__ = ("kind", "image", "other", "release_counter_min", "remove")
@@ -291,7 +297,7 @@ class EcuStatus(_message.Message):
     def __init__(self, ecu: _Optional[str] = ..., hardware: _Optional[str] = ..., primary: _Optional[bool] = ..., verification: _Optional[str] = ..., wanted: _Optional[_Union[InstalledImage, _Mapping]] = ..., assigned: _Optional[_Union[InstalledImage, _Mapping]] = ..., reported: _Optional[_Union[InstalledImage, _Mapping]] = ..., before: _Optional[_Union[InstalledImage, _Mapping]] = ..., state: _Optional[str] = ..., outcome: _Optional[str] = ..., proven: _Optional[bool] = ..., silent_since: _Optional[int] = ..., refused: _Optional[_Iterable[_Union[Refused, _Mapping]]] = ..., held_back: _Optional[str] = ..., report_counter: _Optional[int] = ..., reported_time: _Optional[int] = ...) -> None: ...
 
 class VehicleStatus(_message.Message):
-    __slots__ = ("vehicle", "ecus", "revoked", "polled", "targets_version", "bundle", "refused", "manifests")
+    __slots__ = ("vehicle", "ecus", "revoked", "polled", "targets_version", "bundle", "refused", "manifests", "notes")
     VEHICLE_FIELD_NUMBER: _ClassVar[int]
     ECUS_FIELD_NUMBER: _ClassVar[int]
     REVOKED_FIELD_NUMBER: _ClassVar[int]
@@ -300,6 +306,7 @@ class VehicleStatus(_message.Message):
     BUNDLE_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     MANIFESTS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     vehicle: str
     ecus: _containers.RepeatedCompositeFieldContainer[EcuStatus]
     revoked: bool
@@ -308,7 +315,8 @@ class VehicleStatus(_message.Message):
     bundle: bytes
     refused: _containers.RepeatedCompositeFieldContainer[Refused]
     manifests: int
-    def __init__(self, vehicle: _Optional[str] = ..., ecus: _Optional[_Iterable[_Union[EcuStatus, _Mapping]]] = ..., revoked: _Optional[bool] = ..., polled: _Optional[int] = ..., targets_version: _Optional[int] = ..., bundle: _Optional[bytes] = ..., refused: _Optional[_Iterable[_Union[Refused, _Mapping]]] = ..., manifests: _Optional[int] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, vehicle: _Optional[str] = ..., ecus: _Optional[_Iterable[_Union[EcuStatus, _Mapping]]] = ..., revoked: _Optional[bool] = ..., polled: _Optional[int] = ..., targets_version: _Optional[int] = ..., bundle: _Optional[bytes] = ..., refused: _Optional[_Iterable[_Union[Refused, _Mapping]]] = ..., manifests: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RevokeRequest(_message.Message):
     __slots__ = ("vehicle", "operator")

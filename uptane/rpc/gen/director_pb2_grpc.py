@@ -203,7 +203,7 @@ class OperatorServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Assign(self, request, context):
-        """Order an image for ECUs: by ECU id or by hardware id, in some vehicles or in all. All or nothing: one vehicle that
+        """Order images for ECUs: by ECU id or by hardware id, in some vehicles or in all. All or nothing: one vehicle that
         cannot take it refuses the order for all (FAILED_PRECONDITION, says which and why).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
