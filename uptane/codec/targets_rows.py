@@ -56,13 +56,13 @@ def image_octets(image: Image) -> bytes:
     """The encoding of an image's fields; its `octets` are not looked at."""
     if not image.hardware:
         raise Malformed("an image for no hardware")
-    hardware, *others = (write_name(hardware) for hardware in image.hardware)
-    _judge_alternatives(image.hardware)
-    filename = write_name(image.filename, FILENAME_LENGTH_MAX)
-    alternatives = tuple(others) or None
+    hardware = tuple(write_name(hardware) for hardware in image.hardware)
+    if len(hardware) > 1:
+        _judge_alternatives(image.hardware)
+    filename, alternatives = write_name(image.filename, FILENAME_LENGTH_MAX), hardware[1:] or None
     return encode(
         IMAGE,
-        (filename, image.length, image.sha256, image.sha512, hardware, alternatives, image.release_counter, ()),
+        (filename, image.length, image.sha256, image.sha512, hardware[0], alternatives, image.release_counter, ()),
     )
 
 
