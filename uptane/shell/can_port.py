@@ -48,7 +48,10 @@ class CanSettings:
 
 @dataclass(slots=True)
 class Traffic:
-    """What passed one way: frames, octets of data in them, and the time they took on the bus."""
+    """What passed one way: frames, octets of data in them, and the time they took on the bus.
+
+    An unpaced port has no bus and leaves the time 0, except a monitor, which counts what a bus would have taken.
+    """
 
     frames: int = 0
     octets: int = 0
@@ -71,18 +74,21 @@ class Exchange(NamedTuple):
 class _Whose(Enum):
     OURS = auto()  # for this ECU
     ECHO = auto()  # from this ECU, or from somebody who pretends to be it
+    SEEN = auto()  # for others, and we are a monitor
     OTHERS = auto()
 
 
 @lru_cache(maxsize=1024)  # asked for each frame; there are a few identifiers on a bus
 def _whose(can_id: int, own: int | None, *, extended: bool) -> _Whose:
     address = address_of(can_id) if extended else None
+    if own is None:
+        return _Whose.SEEN if extended else _Whose.OTHERS
     if address is None:
         return _Whose.OTHERS
     if address.source == own:
         return _Whose.ECHO
     target = FUNCTIONAL_TARGET if address.functional else own
-    return _Whose.OURS if own is None or address.target == target else _Whose.OTHERS
+    return _Whose.OURS if address.target == target else _Whose.OTHERS
 
 
 @dataclass(slots=True, eq=False)
@@ -97,7 +103,10 @@ class _Job:
 
 
 class CanPort:
-    """The port of the ECU with address `own` on one bus; with None a monitor, that hears all and sends nothing."""
+    """The port of the ECU with address `own` on one bus; with None a monitor, which sends nothing.
+
+    A monitor is given all frames with 29-bit identifiers, whoever they are for.
+    """
 
     def __init__(
         self,
@@ -111,6 +120,7 @@ class CanPort:
         self._settings = settings
         self._own = own
         self._clock_ns = clock_ns
+        self._timed = settings.paced or own is None
         self._model = BusModel(settings.budget_percent)
         self._jobs: list[_Job] = []
         self._wake_ns: int | None = None
@@ -120,7 +130,7 @@ class CanPort:
         self.heard = Traffic()
         """Frames for this ECU."""
         self.overheard = Traffic()
-        """All other frames on the bus."""
+        """All other frames on the bus; a monitor's are all of this kind."""
 
     @property
     def malformed(self) -> int:
@@ -187,13 +197,16 @@ class CanPort:
             whose = _whose(frame.can_id, own, extended=extended)
             if whose is _Whose.ECHO:
                 continue
-            bus_ns = frame_ns(frame, speed, extended=extended)
-            self._model.heard(came_ns if heard_at_start else came_ns - bus_ns, bus_ns)
+            bus_ns = 0
+            if self._timed:
+                bus_ns = frame_ns(frame, speed, extended=extended)
+                self._model.heard(came_ns if heard_at_start else came_ns - bus_ns, bus_ns)
             if whose is _Whose.OURS:
                 self.heard.count(frame, bus_ns)
-                frames.append(frame)
             else:
                 self.overheard.count(frame, bus_ns)
+            if whose is not _Whose.OTHERS:
+                frames.append(frame)
         return frames
 
     def _transmit(self) -> list[int]:
@@ -227,11 +240,13 @@ class CanPort:
             if not wire.put(frame, start_ns):
                 return False
             self._full_since_ns = None
-            bus_ns = frame_ns(frame, speed)
-            self._model.sent(start_ns, bus_ns)
+            bus_ns = 0
+            if self._timed:
+                bus_ns = frame_ns(frame, speed)
+                self._model.sent(start_ns, bus_ns)
             self.sent.count(frame, bus_ns)
             job.at += 1
-            job.ready_ns = start_ns + job.separation_ns + (bus_ns if self._settings.paced else 0)
+            job.ready_ns = start_ns + bus_ns + job.separation_ns
             if job.at == count or not alone:
                 break
             start_ns = self._start_of(job, now_ns)

@@ -70,11 +70,9 @@ _SHAPES = {
     if fd or length <= 8
 }
 _FIRST = _SHAPES[8, False, False]
-_TIME_AT = len(_FIRST.before_time)
-_KEY_AT = _TIME_AT + _TIME.size
-_ID_AT = _KEY_AT + len(_FIRST.before_id)
-_REST_AT = _ID_AT + 4
-_DATA_AT = _REST_AT + len(_FIRST.before_data)
+# Everything before the data: known octets, the time, known octets, the identifier, what tells the length.
+_HEAD = struct.Struct(f">{len(_FIRST.before_time)}sd{len(_FIRST.before_id)}sI{len(_FIRST.before_data)}s")
+_ID_AT = len(_FIRST.before_time) + _TIME.size + len(_FIRST.before_id)
 _FIELDS: dict[str, type] = {
     "arbitration_id": int,
     "is_extended_id": bool,
@@ -107,23 +105,25 @@ def pack(frame: CanFrame, start_ns: int) -> bytes:
 
 def unpack(datagram: bytes, now_ns: int) -> Arrival | None:
     """Read a datagram; None for a remote or error frame. Raises ValueError for what is no frame at all."""
-    length = _LENGTHS.get(datagram[_REST_AT:_DATA_AT])
-    kind = None if length is None else _KIND_OF.get(datagram[_DATA_AT + length :])
+    if len(datagram) < _HEAD.size:
+        raise ValueError("too short for a frame")
+    before_time, claimed, before_id, can_id, before_data = _HEAD.unpack_from(datagram)
+    length = _LENGTHS.get(before_data, -1)
+    kind = _KIND_OF.get(datagram[_HEAD.size + length :])
     if (
-        length is None
+        length < 0
         or kind is None
         or (length > 8 and not kind[0])
-        or datagram[:_TIME_AT] != _FIRST.before_time
-        or datagram[_KEY_AT:_ID_AT] != _FIRST.before_id
-        or datagram[_ID_AT] > CAN_ID_MAX >> 24
+        or before_time != _FIRST.before_time
+        or before_id != _FIRST.before_id
+        or can_id > CAN_ID_MAX
     ):
         return _unpack_other(datagram, now_ns)
-    (claimed,) = _TIME.unpack_from(datagram, _TIME_AT)
     start_ns = now_ns
     if now_ns - BELIEVED_NS <= claimed * _SECOND_NS <= now_ns:  # also says no to what is no number
         start_ns = int(claimed * _SECOND_NS)
-    can_id = int.from_bytes(datagram[_ID_AT:_REST_AT], "big")
-    return CanFrame(can_id, datagram[_DATA_AT : _DATA_AT + length], kind[0], kind[1]), start_ns, True
+    data = datagram[_HEAD.size : _HEAD.size + length]
+    return CanFrame(can_id, data, kind[0], kind[1]), start_ns, True
 
 
 def _unpack_other(datagram: bytes, now_ns: int) -> Arrival | None:

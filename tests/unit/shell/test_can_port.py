@@ -149,7 +149,7 @@ def test_unpaced_frames_all_leave_at_once() -> None:
     desk.send(*[FRAME] * 100, ticket=9)
     assert desk.port.exchange().tickets == [9]
     assert desk.starts() == [0] * 100
-    assert desk.port.sent.bus_ns == 100 * LENGTH_NS
+    assert desk.port.sent == Traffic(100, 800, 0)
     assert desk.port.wake_ns() is None
 
 
@@ -208,10 +208,12 @@ def test_our_own_echo_counts_for_nothing() -> None:
     assert desk.starts() == [0]
 
 
-def test_a_monitor_hears_all_and_may_not_send() -> None:
+def test_a_monitor_sees_all_and_may_not_send() -> None:
     desk = Desk(own=None)
-    assert len(desk.hear(from_(BRAKE), from_(PRIMARY, BRAKE), CanFrame(0x1CEFF001, DATA)).frames) == 2
-    assert desk.port.overheard.frames == 1
+    frames = [from_(BRAKE), from_(PRIMARY, BRAKE), CanFrame(0x1CEFF001, DATA)]
+    assert list(desk.hear(*frames).frames) == frames
+    assert desk.hear(CanFrame(0x7E8, DATA), extended=False).frames == []
+    assert (desk.port.overheard.frames, desk.port.heard.frames) == (4, 0)
     with pytest.raises(AssertionError):
         desk.send(FRAME)
 
