@@ -53,11 +53,18 @@ class Together:
     workflows: tuple[Workflow[Any, Any], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Let `effect` leave the machine. Answer: None, at once."""
+
+    effect: object
+
+
 # -------------------------------------------------------------------------------------------------------- servers
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Versions:
     """Versions of the Director's metadata this vehicle holds; 0 where it holds none."""
 
     root: int
@@ -72,7 +79,7 @@ class Poll:
 
     manifest_digest: bytes
     manifest: bytes
-    held: Held
+    held: Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,18 @@ class Load:
     """Read a record. Answer: its octets, or None."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Answer: the names of all records that begin with `prefix`."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Answer: the names of records of which a damaged copy was met since this was asked last."""
 
 
 class Place(Enum):
@@ -272,6 +291,8 @@ Need: TypeAlias = (
     | Save
     | Forget
     | Load
+    | Names
+    | Damaged
     | Measure
     | ReadBlob
     | WriteBlob
@@ -282,7 +303,7 @@ Need: TypeAlias = (
     | SelfTest
     | Restart
 )
-AnyNeed: TypeAlias = Need | Now | Together | Note
+AnyNeed: TypeAlias = Need | Now | Together | Announce | Note
 
 
 @dataclass(frozen=True, slots=True)

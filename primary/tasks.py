@@ -1,7 +1,7 @@
 """Runs workflows side by side, each until it needs something: a Machine without anything of its own to decide.
 
-Workflows yield needs. `Now`, `Pause` and `Together` are answered here, a `Note` passes through, everything else becomes
-a `Perform` with a ticket, to be answered with `Done`. An answer that is a MarqueError is raised in the workflow.
+Workflows yield needs. `Now`, `Pause` and `Together` are answered here; a `Note` and what is announced pass through;
+everything else becomes a `Perform` with a ticket, to be answered. An answer that is a MarqueError is raised.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
-from primary.needs import Note, Now, Perform, Together
+from primary.needs import Announce, Note, Now, Perform, Together
 from uptane.errors import MarqueError
 from uptane.link.uds_client import Pause
 from uptane.machine import Workflow
 from uptane.moments import Instant, after
 
-Effect: TypeAlias = Perform | Note
+Effect: TypeAlias = Any  # Perform, Note, or what was announced
 ResultT = TypeVar("ResultT")
 
 
@@ -94,8 +94,8 @@ class Tasks(Generic[ResultT]):
             need = task.workflow.throw(answer) if isinstance(answer, MarqueError) else task.workflow.send(answer)
             if isinstance(need, Now):
                 answer = now
-            elif isinstance(need, Note):
-                self._effects.append(need)
+            elif isinstance(need, Note | Announce):
+                self._effects.append(need.effect if isinstance(need, Announce) else need)
                 answer = None
             else:
                 return need

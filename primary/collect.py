@@ -1,0 +1,209 @@
+"""Every ECU's version report, and our own, into the vehicle version manifest (Uptane 2.1.0, section 5.4.2.1).
+
+An ECU is asked for its status; only when the status names a report we do not have is the report read. A manifest is
+made and signed only when something in it changed, so that its digest stays for idle polls. An ECU that does not answer
+is represented by its latest report and since when it is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from primary.layout import Secondary
+from primary.means import Means
+from primary.needs import AnyNeed, Note, Now, Save, Step, Together
+from primary.state import MANIFEST, REPORTS, Memory, Told, refusals_of, save_silent, told
+from uptane.errors import LinkFailure, MarqueError
+from uptane.link.uds_client import read_report, read_status
+from uptane.link.uds_objects import Status
+from uptane.machine import Workflow
+from uptane.model.ids import EcuId
+from uptane.model.metadata import LEVEL
+from uptane.model.reports import EcuReport, EcuState, ManifestEntry, VehicleManifest
+from uptane.verify.installation import Installation
+
+ActOn: TypeAlias = Callable[[Secondary], Workflow[AnyNeed, object]]
+
+COUNTER_MAX: Final = 2**32 - 1
+COUNTER_LEAP: Final = 1_024  # after the Director has seen a counter we know nothing of: our records were lost
+
+_IN_TRANSACTION: Final = frozenset({EcuState.PREPARED, EcuState.TRIAL, EcuState.VOTED, EcuState.COMMITTED})
+
+
+def collect(means: Means, memory: Memory) -> Workflow[AnyNeed, bytes]:
+    """Look at every ECU, read what is new, and return the vehicle manifest: the one before if nothing has changed.
+
+    Raises:
+        StorageFailure: what is new cannot be kept; nothing has been signed with a counter that could be met again.
+    """
+    yield from look(means, memory)
+    yield from _read_reports(means, memory)
+    now = yield Now()
+    utc = memory.utc(now)
+    silent = {
+        each.ecu: memory.silent.get(each.ecu, utc)
+        for each in means.layout.secondaries
+        if each.ecu not in memory.statuses
+    }
+    yield from save_silent(memory, silent)
+    yield from own_report(means, memory)
+    return (yield from _manifest(means, memory))
+
+
+def look(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+    """Read the status of every Secondary, all buses at once; one that does not answer has none."""
+    yield from on_all_buses(means, lambda each: _look_at(memory, each))
+
+
+def on_all_buses(means: Means, act: ActOn) -> Workflow[AnyNeed, list[tuple[EcuId, object]]]:
+    """Run `act` for every Secondary: one after the other on a bus, the buses side by side.
+
+    Returns what came of each, a MarqueError where it raised one.
+    """
+    return (yield from on_buses(means.layout.buses(), act))
+
+
+def on_buses(buses: Sequence[Sequence[Secondary]], act: ActOn) -> Workflow[AnyNeed, list[tuple[EcuId, object]]]:
+    """As on_all_buses, for these Secondaries only."""
+    outcomes: list[tuple[EcuId, object]] = []
+    for bus in (yield Together(tuple(_one_by_one(bus, act) for bus in buses))):
+        outcomes.extend(bus)
+    return outcomes
+
+
+def _one_by_one(bus: Sequence[Secondary], act: ActOn) -> Workflow[AnyNeed, list[tuple[EcuId, object]]]:
+    outcomes: list[tuple[EcuId, object]] = []
+    for each in bus:
+        try:
+            outcomes.append((each.ecu, (yield from act(each))))
+        except MarqueError as failure:
+            outcomes.append((each.ecu, failure))
+    return outcomes
+
+
+def _look_at(memory: Memory, secondary: Secondary) -> Workflow[AnyNeed, Status | None]:
+    """Read one status into memory."""
+    try:
+        status = yield from read_status(secondary.ecu)
+    except LinkFailure as failure:
+        if memory.statuses.pop(secondary.ecu, None) is not None or secondary.ecu not in memory.silent:
+            yield Note(Step.COLLECT, f"does not answer: {failure}", secondary.ecu)
+        return None
+    memory.statuses[secondary.ecu] = status
+    return status
+
+
+def _read_reports(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+    """Read the reports that are newer than ours, and keep them with their sender."""
+    due = [[each for each in bus if _has_news(memory, each.ecu)] for bus in means.layout.buses()]
+    if any(due):
+        yield from on_buses([bus for bus in due if bus], lambda each: _read_one(means, memory, each))
+
+
+def _has_news(memory: Memory, ecu: EcuId) -> bool:
+    status, known = memory.statuses.get(ecu), memory.reports.get(ecu)
+    return status is not None and (known is None or known.report.counter != status.report_counter)
+
+
+def _read_one(means: Means, memory: Memory, secondary: Secondary) -> Workflow[AnyNeed, None]:
+    ecu = secondary.ecu
+    octets = yield from read_report(ecu)
+    report = told(means.codec, octets)
+    if report is None or (report.report.vehicle, report.report.ecu) != (means.layout.vehicle, ecu):
+        yield Note(Step.TROUBLE, "says something that is no report of its own", ecu)
+        return
+    if octets != (memory.reports[ecu].octets if ecu in memory.reports else None):
+        yield Save(REPORTS + ecu, octets)
+        memory.reports[ecu] = report
+
+
+# ------------------------------------------------------------------------------------------------------ our own
+
+
+def own_report(means: Means, memory: Memory) -> Workflow[AnyNeed, Told]:
+    """This ECU's report: the latest one if it still says what is so, else a new one, kept before it is shown."""
+    own = means.layout.ecu
+    before = memory.reports.get(own)
+    counter = 0 if before is None else before.report.counter
+    if before is not None and before.report == _report(means, memory, counter):
+        return before
+    report = _report(means, memory, _next(counter))
+    new = Told(means.sign(report), report)
+    yield Save(REPORTS + own, new.octets)
+    memory.reports[own] = new
+    return new
+
+
+def _report(means: Means, memory: Memory, counter: int) -> EcuReport:
+    installation, held = memory.installation, memory.held
+    return EcuReport(
+        level=LEVEL,
+        vehicle=means.layout.vehicle,
+        ecu=means.layout.ecu,
+        hardware=means.layout.hardware,
+        counter=counter,
+        state=installation.state,
+        outcome=installation.outcome,
+        bundle=installation.bundle,
+        targets_version=acted_on(installation, memory),
+        root_version=held.director.root.value.header.version,
+        released_counter=installation.released_counter,
+        image=installation.image,
+        time=held.clock.time,
+        previous_time=held.clock.previous,
+        refusals=refusals_of(memory),
+    )
+
+
+def acted_on(installation: Installation, memory: Memory) -> int:
+    """The Targets version an ECU acts on: in a transaction that one's, at rest the newest it has verified."""
+    if installation.state in _IN_TRANSACTION:
+        return installation.targets_version
+    targets = memory.held.director.targets
+    return 0 if targets is None else targets.value.header.version
+
+
+def _manifest(means: Means, memory: Memory) -> Workflow[AnyNeed, bytes]:
+    entries = tuple(_entry(memory, ecu) for ecu in sorted(means.layout.inventory(), key=str.encode))
+    before = memory.manifest_said
+    if before is not None and before.entries == entries:
+        return memory.manifest
+    counter = _next(0 if before is None else before.counter)
+    manifest = VehicleManifest(LEVEL, means.layout.vehicle, means.layout.ecu, counter, entries)
+    octets = means.sign(manifest)
+    yield Save(MANIFEST, octets)
+    memory.manifest, memory.manifest_said = octets, manifest
+    return octets
+
+
+def _entry(memory: Memory, ecu: EcuId) -> ManifestEntry:
+    report = memory.reports.get(ecu)
+    return ManifestEntry(ecu, None if report is None else report.octets, memory.silent.get(ecu))
+
+
+def _next(counter: int) -> int:
+    assert counter < COUNTER_MAX, "a report a second for 136 years"
+    return counter + 1
+
+
+def leap_report(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+    """Sign our report under a much higher counter: the Director knows a counter that our records do not."""
+    own = means.layout.ecu
+    counter = memory.reports[own].report.counter if own in memory.reports else 0
+    report = _report(means, memory, min(counter + COUNTER_LEAP, COUNTER_MAX))
+    new = Told(means.sign(report), report)
+    yield Save(REPORTS + own, new.octets)
+    memory.reports[own] = new
+
+
+def leap_manifest(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+    """Sign our manifest under a much higher counter, for the same reason."""
+    before = memory.manifest_said
+    assert before is not None
+    counter = min(before.counter + COUNTER_LEAP, COUNTER_MAX)
+    entries = tuple(_entry(memory, ecu) for ecu in sorted(means.layout.inventory(), key=str.encode))
+    manifest = VehicleManifest(LEVEL, means.layout.vehicle, means.layout.ecu, counter, entries)
+    octets = means.sign(manifest)
+    yield Save(MANIFEST, octets)
+    memory.manifest, memory.manifest_said = octets, manifest

@@ -1,0 +1,192 @@
+"""The Primary as one of the ECUs: its own two slots, its boots, its vote, its part in the transaction.
+
+The rules are uptane/verify/installation.py's, the same that every Secondary obeys; each step here makes the next record
+durable before it acts by it. What "runs" is a selection of a slot: activating is a restart of this software, which then
+boots from the slot the record names. Absence of a network never reverts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from primary.download import blob_of
+from primary.means import Means
+from primary.needs import (
+    BLOCK_LENGTH,
+    AnyNeed,
+    Blob,
+    EraseBlob,
+    Measure,
+    Note,
+    Place,
+    ReadBlob,
+    Restart,
+    SelfTest,
+    Step,
+    WriteBlob,
+)
+from primary.plan import Plan
+from primary.state import Memory, save_installation, save_refusals
+from uptane.errors import Check, Rejected
+from uptane.machine import Workflow
+from uptane.model.metadata import Image
+from uptane.model.reports import EcuState, Phase
+from uptane.verify import installation as install
+from uptane.verify import record
+from uptane.verify.image import Content
+from uptane.verify.orders import check_order
+from uptane.verify.recheck import recheck
+
+SLOTS: Final = (Blob(Place.SLOT_0), Blob(Place.SLOT_1))
+
+_NEW_RUNS: Final = frozenset({EcuState.TRIAL, EcuState.VOTED, EcuState.COMMITTED})
+
+
+def save(memory: Memory, installation: install.Installation) -> Workflow[AnyNeed, None]:
+    """Make the next record durable; only then it counts."""
+    yield from save_installation(memory, installation, record.dump(installation))
+
+
+def boot(memory: Memory) -> Workflow[AnyNeed, None]:
+    """Choose the slot that this start runs, as the record says; count the boot before anything else is done."""
+    slot, booted = install.boot(memory.installation)
+    before = memory.installation.state
+    yield from save(memory, booted)
+    if booted.state is not before:
+        yield Note(Step.TROUBLE, f"back in slot {slot}: {booted.outcome.value}", None)
+
+
+def is_new(memory: Memory) -> bool:
+    """Whether this boot runs software that has not been released."""
+    return memory.installation.state in _NEW_RUNS
+
+
+def vote(memory: Memory, *, passed: bool) -> Workflow[AnyNeed, None]:
+    """Say whether the software that this boot runs is good; after a no, restart into what is left.
+
+    A no to software that has voted before only counts the boot: the third one falls back.
+    """
+    yield from save(memory, install.vote(memory.installation, passed=passed))
+    if not passed:
+        yield Restart()
+
+
+def self_test(means: Means, memory: Memory) -> Workflow[AnyNeed, bool]:
+    """Whether the running slot holds what the record says, and this ECU's own test passes."""
+    image = memory.installation.image
+    content = yield from measure(means, SLOTS[memory.installation.running])
+    if (content.length, content.sha256) != (image.length, image.sha256) and is_new(memory):
+        return False
+    passed: bool = yield SelfTest()
+    return passed
+
+
+# ----------------------------------------------------------------------------------------------------- preparing
+
+
+def follow(means: Means, memory: Memory, plan: Plan) -> Workflow[AnyNeed, None]:
+    """After newer Targets: bound to them if the bundle is the same, cancelled if not; nothing once activated."""
+    yield from save(memory, install.follow(memory.installation, plan.assigned(means.layout.ecu)))
+
+
+def is_prepared(memory: Memory, plan: Plan) -> bool:
+    """Whether this ECU holds its image of this bundle, checked and ready."""
+    return memory.installation.state is EcuState.PREPARED and memory.installation.bundle == plan.bundle
+
+
+def prepare(means: Means, memory: Memory, plan: Plan) -> Workflow[AnyNeed, None]:
+    """Put the assigned image from the cache into the other slot, check it there, and be prepared.
+
+    Raises:
+        Rejected: INSTALL_*: this ECU may not take it, or the slot does not hold what was written.
+        StorageFailure: no room.
+    """
+    assigned = plan.assigned(means.layout.ecu)
+    current = memory.installation
+    if is_prepared(memory, plan):
+        return
+    image = install.check_wanted(current, assigned)
+    slot = SLOTS[current.other]
+    held: int = yield Measure(slot)
+    if not 0 < held <= image.length:
+        if held:
+            yield from save(memory, install.erase(current, assigned))
+            yield EraseBlob(slot)
+        held = 0
+    yield from save(memory, install.write(memory.installation))
+    try:
+        yield from _fill(means, image, slot, held)
+        content = yield from measure(means, slot)
+        yield from save(memory, install.prepare(memory.installation, assigned, content))
+    except Rejected as refusal:
+        if refusal.check in {Check.INSTALL_HASH, Check.INSTALL_LENGTH}:
+            yield EraseBlob(slot)  # what an earlier start left there is not this image: the next try begins anew
+        raise
+
+
+def _fill(means: Means, image: Image, slot: Blob, held: int) -> Workflow[AnyNeed, None]:
+    """Copy `image` from the cache into `slot`, from octet `held` on."""
+    at = held
+    while at < image.length:
+        octets: bytes = yield ReadBlob(blob_of(image), at, min(BLOCK_LENGTH, image.length - at))
+        if not octets:
+            raise Rejected(Check.INSTALL_LENGTH, f"the cache holds {at} of {image.length} octets")
+        yield WriteBlob(slot, at, octets, last=at + len(octets) == image.length)
+        at += len(octets)
+        yield Note(Step.TRANSFER, image.filename, means.layout.ecu, at, image.length)
+
+
+# --------------------------------------------------------------------------------------------------- transaction
+
+
+def start(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+    """Start the new image, which has been ordered (or has no coordinator): the next boot is its trial. No return.
+
+    Raises:
+        Rejected: TIME_UNATTESTED; INSTALL_*: it may not be started.
+    """
+    current = memory.installation
+    assigned = recheck(means.verifier, memory.held, means.layout.ecu)
+    content = yield from measure(means, SLOTS[current.other])
+    attested = memory.held.clock.attested
+    yield from save(memory, install.start(current, assigned, content, attested=attested))
+    yield Restart()
+
+
+def obey(means: Means, memory: Memory, octets: bytes) -> Workflow[AnyNeed, None]:
+    """Take an order as any ECU does: its signature, its place and its phase are checked.
+
+    Raises:
+        Rejected: ORDER_*, INSTALL_STATE.
+    """
+    targets = memory.held.director.targets
+    newest = None if targets is None else targets.value.coordinator
+    vehicle = means.layout.vehicle
+    order = check_order(means.verifier, octets, memory.installation, vehicle=vehicle, newest=newest)
+    yield from save(memory, install.obey(memory.installation, order))
+    if order.value.phase is Phase.RELEASE:
+        yield from save_refusals(memory, {})
+
+
+def confirm(memory: Memory) -> Workflow[AnyNeed, None]:
+    """Release ourselves: only without a coordinator. Raises Rejected: INSTALL_STATE."""
+    yield from save(memory, install.confirm(memory.installation))
+    yield from save_refusals(memory, {})
+
+
+def runs_old(memory: Memory) -> bool:
+    """Whether this boot runs the released software; if not, and the state is idle, a restart is due."""
+    return memory.installation.running == memory.installation.home
+
+
+def measure(means: Means, slot: Blob) -> Workflow[AnyNeed, Content]:
+    """Read all of a slot: its length and hashes."""
+    sha256, sha512 = means.hasher.running256(), means.hasher.running512()
+    at = 0
+    while True:
+        octets: bytes = yield ReadBlob(slot, at, BLOCK_LENGTH)
+        if not octets:
+            return Content(at, sha256.digest(), sha512.digest())
+        sha256.update(octets)
+        sha512.update(octets)
+        at += len(octets)

@@ -1,0 +1,238 @@
+"""From power-up to the first cycle: what is durable into memory, our own boot, its proof; the journal if it is lost.
+
+A record that was lost is made anew where that is safe, and the loss is reported. What is not safe to guess stops the
+Primary with a clear error: its own installation, and a Root that even provisioning does not offer any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from primary import journal as journals
+from primary import own, state
+from primary.collect import collect, look
+from primary.journal import Journal, Stage, Transactions
+from primary.means import Means
+from primary.needs import AnyNeed, Damaged, Forget, Load, Names, Note, Now, Step, Unreachable
+from primary.refresh import next_nonce, poll
+from primary.state import Memory, Told, metadata_name
+from primary.transaction import save as save_transactions
+from uptane.errors import Check, StorageFailure
+from uptane.link.uds_client import Pause
+from uptane.link.uds_objects import Status
+from uptane.machine import Workflow
+from uptane.model.ids import EcuId, Repository
+from uptane.model.reports import EcuState
+from uptane.moments import SECOND_MS, UtcTime
+from uptane.verify import attested, record
+from uptane.verify.installation import factory
+from uptane.verify.stored import reload_director, reload_image
+from uptane.verify.trusted import TIME_FILE, Held
+
+ValueT = TypeVar("ValueT")
+
+PROOFS_MAX: Final = 3  # tries to hear an ECU, and to have a manifest accepted, before new software is given up
+PROOF_PAUSE_MS: Final = 3 * SECOND_MS
+
+_BEGUN: Final = frozenset({EcuState.TRIAL, EcuState.VOTED, EcuState.COMMITTED})
+
+
+# ---------------------------------------------------------------------------------------------------------- memory
+
+
+def load(means: Means) -> Workflow[AnyNeed, Memory]:
+    """All that is durable, verified again where it is signed.
+
+    Raises:
+        StorageFailure: a record that must not be guessed is damaged, or the storage fails.
+        Rejected, Malformed: the trusted Root is missing or is none; it has to be provisioned anew.
+    """
+    lost: list[str] = []
+    held = yield from _load_held(means, lost)
+    written: bytes | None = yield Load(state.INSTALLED)
+    transactions, journal_lost = yield from _load_transactions(lost)
+    manifest = yield from _loaded(state.MANIFEST, lost)
+    admitted = yield from _loaded(state.ADMITTED, lost)
+    silent = yield from _numbers(state.SILENT, lost)
+    refusals = yield from _numbers(state.REFUSALS, lost)
+    nonces = yield from _numbers(state.NONCES, lost)
+    reports = yield from _load_reports(means, lost)
+    said = state.manifest_said(means.codec, manifest)
+    memory = Memory(
+        held=held,
+        clock_at=(yield Now()),
+        installation=factory(means.factory) if written is None else record.load(written),
+        transactions=transactions,
+        reports=reports,
+        silent={EcuId(ecu): UtcTime(since) for ecu, since in silent.items()},
+        manifest=manifest if manifest is not None and said is not None else b"",
+        manifest_said=said,
+        admitted=admitted or b"",
+        refusals={int(code): count for code, count in refusals.items() if code.isdecimal()},
+        # No nonce may be met again. When the count is lost: no ECU draws one a second, so the time is above it.
+        nonces=nonces.get("drawn", held.clock.time if state.NONCES in lost else 0),
+        journal_lost=journal_lost,
+    )
+    lost.extend((yield Damaged()))
+    for name in dict.fromkeys(lost):
+        yield Note(Step.TROUBLE, f"the record {name} was damaged")
+        yield from state.count_refusal(memory, Check.STATE_DAMAGED.code)
+    return memory
+
+
+def _load_held(means: Means, lost: list[str]) -> Workflow[AnyNeed, Held]:
+    director = reload_director(means.verifier, (yield from _files(Repository.DIRECTOR, lost)), means.layout.vehicle)
+    image = reload_image(means.verifier, (yield from _files(Repository.IMAGE, lost)))
+    for repository, dropped in ((Repository.DIRECTOR, director.dropped), (Repository.IMAGE, image.dropped)):
+        for file in dropped:
+            yield Forget(metadata_name(repository, file))
+    written = yield from _loaded(metadata_name(Repository.DIRECTOR, TIME_FILE), lost)
+    try:
+        clock = attested.load(written, director.trusted.root, means.floor)
+    except StorageFailure:
+        clock = attested.load(None, director.trusted.root, means.floor)
+    return Held(director.trusted, image.trusted, clock)
+
+
+def _files(repository: Repository, lost: list[str]) -> Workflow[AnyNeed, dict[str, bytes]]:
+    """The files of one repository; those Root links that are only kept to be handed on are not read."""
+    prefix = metadata_name(repository, "")
+    files: dict[str, bytes] = {}
+    for name in (yield Names(prefix)):
+        file = name.removeprefix(prefix)
+        if file.endswith(".root") or file == TIME_FILE:
+            continue
+        octets = yield from _loaded(name, lost)
+        if octets is not None:
+            files[file] = octets
+    return files
+
+
+def _load_reports(means: Means, lost: list[str]) -> Workflow[AnyNeed, dict[EcuId, Told]]:
+    reports: dict[EcuId, Told] = {}
+    for ecu in means.layout.inventory():
+        found = state.told(means.codec, (yield from _loaded(state.REPORTS + ecu, lost)))
+        if found is not None:
+            reports[ecu] = found
+    return reports
+
+
+def _load_transactions(lost: list[str]) -> Workflow[AnyNeed, tuple[Transactions, bool]]:
+    octets = yield from _loaded(state.TRANSACTION, lost)
+    transactions = _or_lost(state.TRANSACTION, lost, lambda: journals.load(octets), Transactions())
+    return transactions, state.TRANSACTION in lost
+
+
+def _numbers(name: str, lost: list[str]) -> Workflow[AnyNeed, dict[str, int]]:
+    octets = yield from _loaded(name, lost)
+    return _or_lost(name, lost, lambda: state.numbers_in(octets), {})
+
+
+def _loaded(name: str, lost: list[str]) -> Workflow[AnyNeed, bytes | None]:
+    """A record that can be made anew: None, and named in `lost`, when no copy of it is whole."""
+    try:
+        octets: bytes | None = yield Load(name)
+    except StorageFailure:
+        lost.append(name)
+        return None
+    return octets
+
+
+def _or_lost(name: str, lost: list[str], read: Callable[[], ValueT], empty: ValueT) -> ValueT:
+    try:
+        return read()
+    except StorageFailure:
+        lost.append(name)
+        return empty
+
+
+# ---------------------------------------------------------------------------------------------------- boot and proof
+
+
+def boot(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+    """Boot the slot that the record names; new software proves itself, and votes. May end in a restart."""
+    yield from own.boot(memory)
+    yield from next_nonce(memory)
+    if memory.journal_lost:
+        yield from adopt(means, memory)
+    if not own.is_new(memory):
+        return
+    if memory.installation.state is EcuState.TRIAL:
+        yield from own.vote(memory, passed=(yield from _proven(means, memory)))
+    else:
+        yield from own.vote(memory, passed=(yield from own.self_test(means, memory)))
+
+
+def _proven(means: Means, memory: Memory) -> Workflow[AnyNeed, bool]:
+    """Self-test, CAN up, trusted state readable (it has been loaded); with a network also one accepted manifest."""
+    if not (yield from own.self_test(means, memory)):
+        yield Note(Step.TROUBLE, "the self-test failed", means.layout.ecu)
+        return False
+    if not (yield from _hears_somebody(means, memory)):
+        yield Note(Step.TROUBLE, "no ECU answers on any bus", means.layout.ecu)
+        return False
+    return (yield from _accepted(means, memory))
+
+
+def _hears_somebody(means: Means, memory: Memory) -> Workflow[AnyNeed, bool]:
+    for _ in range(PROOFS_MAX):
+        yield from look(means, memory)
+        if memory.statuses or not means.layout.secondaries:
+            return True
+        yield Pause(PROOF_PAUSE_MS)
+    return False
+
+
+def _accepted(means: Means, memory: Memory) -> Workflow[AnyNeed, bool]:
+    """Whether the Director accepts a manifest that this software made; absence of a network never reverts."""
+    for _ in range(PROOFS_MAX):
+        manifest = yield from collect(means, memory)
+        try:
+            polled = yield from poll(means, memory, manifest)
+        except Unreachable as failure:
+            yield Note(Step.POLL, f"no network to prove ourselves by: {failure}")
+            return True
+        if not polled.refused:
+            return True
+        yield Pause(PROOF_PAUSE_MS)
+    yield Note(Step.TROUBLE, "the Director refuses what this software says", means.layout.ecu)
+    return False
+
+
+def adopt(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+    """The journal is lost: learn from the ECUs whether a transaction was under way, and how it was decided.
+
+    Commit is journaled before anyone is told. So if one ECU has been told, commit was decided; if none has, nothing
+    was, and to roll back is right.
+    """
+    yield from look(means, memory)
+    told = dict(memory.statuses)
+    stands = {ecu: (status.state, status.bundle) for ecu, status in told.items()}
+    stands[means.layout.ecu] = (memory.installation.state, memory.installation.bundle)
+    bundle = next((bundle for where, bundle in stands.values() if where in _BEGUN), None)
+    memory.journal_lost = False
+    if bundle is None:
+        return
+    part = frozenset(ecu for ecu, (_, of) in stands.items() if of == bundle)
+    states = {where for where, of in stands.values() if of == bundle}
+    decided = bool(states & {EcuState.COMMITTED, EcuState.RELEASED})
+    journal = Journal(
+        bundle=bundle,
+        targets_version=_version_of(memory, told, part),
+        stage=Stage.COMMITTING if decided else Stage.ROLLING_BACK,
+        participants=means.layout.activation_order(part),
+        coordinated=True,
+        reason="the journal was lost",
+    )
+    yield Note(Step.TROUBLE, f"journal lost: {journal.stage.value} for {', '.join(journal.participants)}")
+    yield from save_transactions(memory, memory.transactions.under(journal))
+
+
+def _version_of(memory: Memory, told: dict[EcuId, Status], part: frozenset[EcuId]) -> int:
+    """The Targets version the transaction acts on, as our own record says, or the reports of its participants."""
+    if memory.installation.state in _BEGUN:
+        return memory.installation.targets_version
+    versions = [memory.reports[ecu].report.targets_version for ecu in part if ecu in memory.reports]
+    versions += [told[ecu].targets_version for ecu in part if ecu in told]
+    return versions[0] if versions else 1
