@@ -8,7 +8,7 @@ at once: it always ends in a new Timestamp, so two publications from one startin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uptane.errors import MarqueError
 from uptane.model.ids import TOP_TARGETS, MetaName, RoleName
@@ -109,9 +109,10 @@ def stamped(previous: Header | None, speaker: Speaker, occasion: Occasion, lifet
     return Header(LEVEL, speaker, version, UtcTime(utc + lifetime_s), utc)
 
 
-def first_targets(role: RoleName, lists: Lists, occasion: Occasion) -> ImageTargets:
-    """A Targets file without an image: what a new role begins with."""
-    return ImageTargets(stamped(None, speaker_of(role), occasion, occasion.terms.targets_s), lists.images(()))
+def first_targets(role: RoleName, lists: Lists, occasion: Occasion, *, version: int = 1) -> ImageTargets:
+    """A Targets file without an image: what a role begins with, or begins with again at `version` (1 to 2**32 - 1)."""
+    header = stamped(None, speaker_of(role), occasion, occasion.terms.targets_s)
+    return ImageTargets(replace(header, version=version), lists.images(()))
 
 
 def with_images(targets: ImageTargets, images: Iterable[Image], lists: Lists, occasion: Occasion) -> ImageTargets:

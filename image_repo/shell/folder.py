@@ -163,18 +163,18 @@ class KeyRing:
     """The private keys of one folder. Files are named <role>-<key id>.pem; what they are called decides nothing."""
 
     def __init__(self, folder: Path, passphrase: bytes | None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._passphrase = passphrase
         self._loaded: dict[Path, LocalSigner] = {}
 
     def create(self, role: str, scheme: Scheme = Scheme.ED25519) -> LocalSigner:
         """A new key, kept in the folder under the passphrase."""
-        make_private(self._folder)
-        fresh = self._folder / f"new-{os.getpid()}.pem"
+        make_private(self.folder)
+        fresh = self.folder / f"new-{os.getpid()}.pem"
         signer = keys.create(fresh, self._passphrase, scheme)
-        named = self._folder / f"{role}-{signer.key_id.hex()}.pem"
+        named = self.folder / f"{role}-{signer.key_id.hex()}.pem"
         fresh.rename(named)
-        sync(self._folder)
+        sync(self.folder)
         self._loaded[named] = signer
         return signer
 
@@ -184,7 +184,7 @@ class KeyRing:
         Raises:
             StorageFailure: a key file cannot be used.
         """
-        for path in sorted(self._folder.glob("*.pem")):
+        for path in sorted(self.folder.glob("*.pem")):
             if path not in self._loaded and not path.name.startswith("new-"):
                 self._loaded[path] = keys.load(path, self._passphrase)
         named = set(authority.keys.values())
