@@ -6,7 +6,7 @@ may fail between any two needs: what boots next is decided by the record alone, 
 
 from __future__ import annotations
 
-from secondary.needs import EraseSlot, HashSlot, Need, Progress, SyncSlot, Verdict, WriteSlot
+from secondary.needs import Delete, EraseSlot, HashSlot, Need, Progress, SyncSlot, Verdict, WriteSlot
 from secondary.state import State, forget_refusals, install
 from uptane.errors import Check, Rejected
 from uptane.machine import Workflow
@@ -29,13 +29,14 @@ def erase(state: State) -> Workflow[Need, None]:
     """
     assigned, tag = _allowed(state)
     slot = state.installation.other
-    if state.progress[slot] == Progress(tag, 0):
-        installation.write(state.installation)
+    if state.untouched == tag:
+        installation.write(state.installation)  # raises what an erase would
         return
     yield from install(state, installation.erase(state.installation, assigned))
-    state.progress[slot] = None
+    state.progress[slot] = state.untouched = None
     yield EraseSlot(slot, tag)
     state.progress[slot] = Progress(tag, 0)
+    state.untouched = tag
 
 
 def begin_image(state: State, offset: int, size: int) -> Workflow[Need, None]:
@@ -62,6 +63,7 @@ def write_block(state: State, octets: bytes) -> Workflow[Need, None]:
     progress = state.progress[slot]
     assert progress is not None, "begin_image has looked"
     assert state.installation.images[slot] is None, "nothing is known of a slot that is written"
+    state.untouched = None
     yield WriteSlot(slot, progress.next_offset, octets)
     state.progress[slot] = Progress(progress.tag, progress.next_offset + len(octets))
 
@@ -150,6 +152,9 @@ def boot(state: State) -> Workflow[Need, Check | None]:
     slot, booted = installation.boot(before)
     yield from install(state, booted)
     assert slot == state.installation.running
+    while state.dropped:
+        yield Delete(state.dropped[-1])
+        state.dropped.pop()
     yield from follow(state)
     return BLAMED.get(booted.outcome) if booted.outcome is not before.outcome else None
 

@@ -71,7 +71,8 @@ class State:
 
     `now` is the instant of the event being handled. `clock_set` is when `held.clock` was right. `report_ceiling` is the
     highest counter of reports that is reserved durably; `nonce` is None until the first one of this power cycle is.
-    `progress` is how far each slot is written.
+    `progress` is how far each slot is written; `untouched` is the entry for which the other one was erased in this
+    power cycle, if nothing was written since. `dropped` names records that no longer hold, to be deleted at the boot.
     """
 
     facts: Facts
@@ -88,7 +89,9 @@ class State:
     clock_set: Instant
     report: Report | None = None
     latest_refusal: Check | None = None
+    untouched: bytes | None = None
     notes: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
 
     @property
     def utc(self) -> UtcTime:
@@ -136,12 +139,13 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
     records = found.records
     director = reload_director(facts.verifier, _files(records, Repository.DIRECTOR), facts.own.vehicle)
     image = reload_image(facts.verifier, _files(records, Repository.IMAGE)) if facts.full else None
-    lost = list(found.damaged)
+    gone = [f"{Repository.DIRECTOR.value}/{file}" for file in director.dropped]
+    gone += [f"{Repository.IMAGE.value}/{file}" for file in (() if image is None else image.dropped)]
     time_record = records.get(f"{Repository.DIRECTOR.value}/{TIME_FILE}")
     clock = attested.load(time_record, director.trusted.root, facts.floor)
     written = records.get(INSTALLATION)
     counts = refusals.load(records.get(REFUSALS))
-    for _ in lost:
+    for _ in found.damaged:
         counts = refusals.counted(counts, Check.STATE_DAMAGED)
     ceiling = _counter(records.get(REPORT))
     if REPORT in found.damaged:
@@ -160,6 +164,7 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
         report_counter=ceiling,
         now=now,
         clock_set=now,
+        dropped=gone,
     )
 
 
