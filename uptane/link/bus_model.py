@@ -19,7 +19,7 @@ class BusModel:
 
     def __init__(self, budget_percent: int = BUDGET_PERCENT_MAX) -> None:
         self._free_ns = 0  # when the last frame known ends
-        self._own_ns = 0  # when the budget allows the next frame of ours
+        self._budget_ns = 0  # when the budget allows the next frame of ours
         self.budget_percent = budget_percent
 
     @property
@@ -32,7 +32,12 @@ class BusModel:
         if not BUDGET_PERCENT_MIN <= percent <= BUDGET_PERCENT_MAX:
             raise ValueError(f"bus budget {percent}: {BUDGET_PERCENT_MIN} to {BUDGET_PERCENT_MAX} percent")
         self._budget_percent = percent
-        self._own_ns = 0
+        self._budget_ns = 0
+
+    @property
+    def budget_ns(self) -> int:
+        """When the budget allows the next frame of ours; 0 as long as it is all of the bus."""
+        return self._budget_ns
 
     def heard(self, start_ns: int, duration_ns: int) -> None:
         """Another node's frame, begun at `start_ns` (or when the bus was free: two cannot overlap)."""
@@ -40,9 +45,10 @@ class BusModel:
 
     def start_of(self, ready_ns: int, now_ns: int) -> int:
         """When a frame of ours may start that has been waiting since `ready_ns`: in the future, now, or just missed."""
-        return max(ready_ns, self._free_ns, self._own_ns, now_ns - CATCH_UP_NS)
+        return max(ready_ns, self._free_ns, self._budget_ns, now_ns - CATCH_UP_NS)
 
     def sent(self, start_ns: int, duration_ns: int) -> None:
         """A frame of ours was started."""
         self._free_ns = max(self._free_ns, start_ns + duration_ns)
-        self._own_ns = start_ns + duration_ns * BUDGET_PERCENT_MAX // self._budget_percent
+        if self._budget_percent < BUDGET_PERCENT_MAX:
+            self._budget_ns = start_ns + duration_ns * BUDGET_PERCENT_MAX // self._budget_percent

@@ -2,7 +2,8 @@
 
 For a selector loop: wait for `fileno()` to become readable or for `wake_ns()` to come, call `exchange()`, carry out
 what the machines answer with `send()`, again. Nothing here blocks. Where the loop sleeps with a resolution of a
-millisecond (epoll), frames are started late by as much; the bus model makes up for it (bus_model.py, CATCH_UP_NS).
+millisecond (epoll and poll round up, select does not), a paced transfer waits as long after each block: measured, it
+then fills 93 % of a classic bus and 87 % of one of CAN FD instead of 98 %.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from uptane.errors import LinkFailure
-from uptane.link.bus_model import BusModel
+from uptane.link.bus_model import BUDGET_PERCENT_MAX, BusModel
 from uptane.link.bus_time import BusSpeed, frame_ns
 from uptane.link.can_frame import FUNCTIONAL_TARGET, CanFrame, address_of
 from uptane.link.isotp_values import SendFrames
@@ -34,7 +35,8 @@ class CanSettings:
     """Which interface, and what bus it is.
 
     `interface` and `channel` are python-can's; `options` are its interface's further ones (udp_multicast: port,
-    hop_limit). `paced` keeps frames to the time a bus of `speed` needs; `budget_percent` is our share of it.
+    hop_limit). `paced` keeps frames to the time a bus of `speed` needs, whoever sends them; `budget_percent` is the
+    share of it that is ours, paced or not (of a real bus, which paces itself, too).
     """
 
     interface: str
@@ -42,7 +44,7 @@ class CanSettings:
     fd: bool = False
     speed: BusSpeed = field(default_factory=BusSpeed)
     paced: bool = True
-    budget_percent: int = 100
+    budget_percent: int = BUDGET_PERCENT_MAX
     options: Mapping[str, Option] = field(default_factory=dict)
 
 
@@ -50,7 +52,7 @@ class CanSettings:
 class Traffic:
     """What passed one way: frames, octets of data in them, and the time they took on the bus.
 
-    An unpaced port has no bus and leaves the time 0, except a monitor, which counts what a bus would have taken.
+    An unpaced port spares itself the counting of that time, which stays 0; a monitor always counts it.
     """
 
     frames: int = 0
@@ -120,8 +122,9 @@ class CanPort:
         self._settings = settings
         self._own = own
         self._clock_ns = clock_ns
-        self._timed = settings.paced or own is None
-        self._model = BusModel(settings.budget_percent)
+        self._model = BusModel()
+        self._timed = True
+        self.set_budget(settings.budget_percent)
         self._jobs: list[_Job] = []
         self._wake_ns: int | None = None
         self._full_since_ns: int | None = None
@@ -138,8 +141,11 @@ class CanPort:
         return self._wire.malformed
 
     def set_budget(self, percent: int) -> None:
-        """Take at most `percent` (1 to 100) of the bus's time from now on. No effect unless paced."""
+        """Take at most `percent` (1 to 100) of the bus's time from now on."""
         self._model.budget_percent = percent
+        self._timed = self._settings.paced or self._own is None or percent < BUDGET_PERCENT_MAX
+        if self._jobs:
+            self._wake_ns = self._clock_ns()  # what waited for the old budget may be due
 
     def fileno(self) -> int | None:
         """What to wait for; None for an interface without one, where `wake_ns` says when to ask."""
@@ -246,14 +252,16 @@ class CanPort:
                 self._model.sent(start_ns, bus_ns)
             self.sent.count(frame, bus_ns)
             job.at += 1
-            job.ready_ns = start_ns + bus_ns + job.separation_ns
+            job.ready_ns = start_ns + job.separation_ns + (bus_ns if self._settings.paced else 0)
             if job.at == count or not alone:
                 break
             start_ns = self._start_of(job, now_ns)
         return True
 
     def _start_of(self, job: _Job, now_ns: int) -> int:
-        return self._model.start_of(job.ready_ns, now_ns) if self._settings.paced else max(job.ready_ns, now_ns)
+        if self._settings.paced:
+            return self._model.start_of(job.ready_ns, now_ns)
+        return max(job.ready_ns, self._model.budget_ns, now_ns)
 
     def _retry(self, now_ns: int) -> None:
         self._wake_ns = now_ns + RETRY_NS

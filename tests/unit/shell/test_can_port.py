@@ -162,15 +162,26 @@ def test_a_separation_is_kept_paced_or_not(paced: bool) -> None:
     assert desk.starts() == [0, step, 2 * step]
 
 
-def test_the_budget_is_kept_and_can_be_lifted() -> None:
-    desk = Desk(budget_percent=25)
+@pytest.mark.parametrize("paced", [True, False])
+def test_the_budget_is_kept_paced_or_not_and_can_be_lifted(paced: bool) -> None:
+    desk = Desk(budget_percent=25, paced=paced)
     desk.send(*[FRAME] * 4)
     desk.at(0)
+    desk.at(4 * LENGTH_NS - 1)
+    assert desk.starts() == [0]
     desk.at(4 * LENGTH_NS)
     assert desk.starts() == [0, 4 * LENGTH_NS]
     desk.port.set_budget(100)
     desk.run()
-    assert desk.starts()[2:] == [5 * LENGTH_NS, 6 * LENGTH_NS]
+    assert desk.starts()[2:] == ([5 * LENGTH_NS, 6 * LENGTH_NS] if paced else [4 * LENGTH_NS, 4 * LENGTH_NS])
+
+
+@pytest.mark.parametrize("percent", [0, 101])
+def test_an_impossible_budget_is_refused(percent: int) -> None:
+    with pytest.raises(ValueError, match="bus budget"):
+        Desk(budget_percent=percent)
+    with pytest.raises(ValueError, match="bus budget"):
+        Desk().port.set_budget(percent)
 
 
 def test_runs_take_turns_by_priority_and_the_separated_one_makes_room() -> None:
