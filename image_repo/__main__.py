@@ -13,7 +13,6 @@ import typer
 
 from image_repo.shell import console, publishing
 from image_repo.shell.folder import Folder, Settings
-from image_repo.shell.founding import Plan, found
 from image_repo.shell.options import (
     HERE,
     AsRole,
@@ -28,7 +27,6 @@ from image_repo.shell.options import (
     connected,
 )
 from image_repo.shell.publishing import Wish
-from image_repo.shell.serving import Ports, serve
 from image_repo.shell.tables import reporting, say, show_done, show_status, uploading
 from uptane.model.ids import TOP_TARGETS, Role
 from uptane.model.signed import THRESHOLD_MAX, Scheme
@@ -63,6 +61,8 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Found a repository: keys (offline and online apart, encrypted), certificates, the first metadata."""
+    from image_repo.shell.founding import Plan, found  # noqa: PLC0415  (no other command loads a database)
+
     holders = {Role.ROOT: _holders(root_keys), Role.TARGETS: _holders(targets_keys)}
     with reporting(as_json=as_json):
         offline = keys.passphrase(passphrase_file, prompt="Passphrase for the keys", confirm=True)
@@ -86,6 +86,8 @@ def serve_until_told(
     passphrase_file: Secret = None,
 ) -> None:
     """Serve metadata and images, and publish what operators sign. Renews Snapshot and Timestamp. Ends on SIGTERM."""
+    from image_repo.shell.serving import Ports, serve  # noqa: PLC0415  (no other command loads a database)
+
     with reporting(as_json=False):
         folder = Folder(repo)
         settings = folder.settings()

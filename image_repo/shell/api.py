@@ -19,6 +19,7 @@ from image_repo.publish import ClockBehind, Conflict
 from image_repo.service import FILES_MAX
 from image_repo.shell.blobs import BLOCK_LENGTH, WrongOctets, WrongPlace
 from image_repo.shell.keeper import Keeper
+from image_repo.shell.outside import CHECK_KEY, PIECE_LENGTH_MAX
 from image_repo.shell.report import status_of
 from uptane.errors import Malformed, Rejected, StorageFailure, check_of
 from uptane.model.ids import ID_LENGTH_MAX, is_name
@@ -27,8 +28,6 @@ from uptane.rpc.gen import image_repo_pb2 as pb
 from uptane.rpc.gen import image_repo_pb2_grpc as rpc
 from uptane.shell import tls
 
-CHECK_KEY = "marque-check"
-PIECE_LENGTH_MAX = tls.MESSAGE_LENGTH_MAX - 1_024  # octets: what one message carries besides its own fields
 SUBMITTED_LENGTH_MAX = TARGETS_LENGTH_MAX + 8_388_608  # octets: one Targets of the largest size, and others beside it
 
 MessageT = TypeVar("MessageT")

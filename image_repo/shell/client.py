@@ -16,9 +16,8 @@ from typing import Self
 import grpc
 
 from image_repo.publish import ROOT, SNAPSHOT, TIMESTAMP
-from image_repo.shell.api import CHECK_KEY, PIECE_LENGTH_MAX
 from image_repo.shell.folder import Folder
-from image_repo.shell.keeper import verifier
+from image_repo.shell.outside import CHECK_KEY, PIECE_LENGTH_MAX, verifier
 from image_repo.standing import ALWAYS, Standing, standing_of
 from uptane.errors import BY_CODE, Check, LinkFailure, MarqueError, Rejected
 from uptane.model.ids import MetaName, Repository

@@ -11,9 +11,8 @@ import typer
 from image_repo.delegate import role_name
 from image_repo.publish import ROOT, Occasion, Terms, first_targets
 from image_repo.shell import ceremonies, publishing
+from image_repo.shell.bundle import give_bundle
 from image_repo.shell.folder import ONLINE, Folder, KeyRing
-from image_repo.shell.founding import give_bundle
-from image_repo.shell.keeper import now
 from image_repo.shell.options import (
     HERE,
     AsRole,
@@ -28,6 +27,7 @@ from image_repo.shell.options import (
     connected,
     load_key,
 )
+from image_repo.shell.outside import now
 from image_repo.shell.tables import reporting, say, show_done
 from uptane.codec.oer import Oer
 from uptane.errors import Malformed, StorageFailure

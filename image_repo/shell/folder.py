@@ -23,7 +23,7 @@ from image_repo.publish import Terms
 from uptane.crypto import LocalSigner
 from uptane.errors import StorageFailure
 from uptane.model.ids import Role
-from uptane.model.signed import Authority, Scheme
+from uptane.model.signed import Authority, PublicKey, Scheme
 from uptane.shell import keys
 from uptane.shell.files import sync
 
@@ -184,11 +184,20 @@ class KeyRing:
         Raises:
             StorageFailure: a key file cannot be used.
         """
-        for path in sorted(self.folder.glob("*.pem")):
-            if path not in self._loaded and not path.name.startswith("new-"):
-                self._loaded[path] = keys.load(path, self._passphrase)
         named = set(authority.keys.values())
-        return list({signer.public: signer for signer in self._loaded.values() if signer.public in named}.values())
+        files = [path for path in sorted(self.folder.glob("*.pem")) if not path.name.startswith("new-")]
+        # Opening a key takes a quarter of a second: those that are called after a wanted key's id come first.
+        hinted = [path for path in files if any(path.stem.endswith(key_id.hex()) for key_id in authority.keys)]
+        found: dict[PublicKey, LocalSigner] = {}
+        for path in (*hinted, *(path for path in files if path not in hinted)):
+            if len(found) == len(named):
+                break
+            if path not in self._loaded:
+                self._loaded[path] = keys.load(path, self._passphrase)
+            signer = self._loaded[path]
+            if signer.public in named:
+                found[signer.public] = signer
+        return list(found.values())
 
 
 def make_private(folder: Path) -> None:

@@ -12,9 +12,10 @@ from image_repo.ceremony import Holders, first_root
 from image_repo.publish import Occasion, first_targets
 from image_repo.service import Bench, first_publication
 from image_repo.shell.blobs import Blobs
+from image_repo.shell.bundle import give_bundle
 from image_repo.shell.database import Database
 from image_repo.shell.folder import OFFLINE, ONLINE, Folder, KeyRing, Settings, make_private, settings_text
-from image_repo.shell.keeper import now, verifier
+from image_repo.shell.outside import now, verifier
 from uptane.codec.oer import Oer
 from uptane.crypto import LocalSigner
 from uptane.errors import StorageFailure
@@ -110,22 +111,6 @@ def _certificates(folder: Folder, plan: Plan) -> tls.Authority:
     server = authority.server(plan.settings.names)
     tls.save_credential(server, folder.tls / "server.pem", folder.tls / "server.key", plan.online_passphrase)
     return authority
-
-
-def give_bundle(authority: tls.Authority, target: Path, name: str, *, root: bytes) -> str:
-    """Write what an operator called `name` needs to publish; return the serial number of the certificate.
-
-    The key is for this operator alone (mode 0600) and not encrypted: it opens the door, it signs nothing.
-
-    Raises:
-        StorageFailure: it cannot be written.
-    """
-    make_private(target)
-    credential = authority.client(f"marque:operator:{name}")
-    tls.save_credential(credential, target / "operator.pem", target / "operator.key")
-    tls.write_public(target / "ca.pem", authority.certificate)
-    tls.write_public(target / "root", root)
-    return credential.serial
 
 
 def database_file(folder: Folder) -> Path:

@@ -5,7 +5,6 @@ A publication is judged, made durable in one transaction, and only then becomes 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from threading import Lock
 
@@ -13,11 +12,9 @@ from image_repo.publish import Occasion, Publication, Terms
 from image_repo.service import Bench, OnlineKeys, judge, next_renewal, renew
 from image_repo.shell.blobs import Blobs
 from image_repo.shell.database import Database
+from image_repo.shell.outside import now, verifier
 from image_repo.standing import Standing, standing_of
 from uptane.codec.oer import Oer
-from uptane.crypto import Sha2, valid
-from uptane.moments import UtcTime
-from uptane.verify.threshold import Verifier
 
 RENEWAL = "renewal"
 
@@ -79,13 +76,3 @@ class Keeper:
 
     def _occasion(self) -> Occasion:
         return Occasion(now(), self._terms)
-
-
-def verifier() -> Verifier:
-    """The checks over the one encoding, with the signature schemes this machine can verify."""
-    return Verifier(Oer(), valid, Sha2())
-
-
-def now() -> UtcTime:
-    """The machine's clock."""
-    return UtcTime(int(time.time()))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from image_repo.publish import ROOT, Occasion, Terms, renewed, with_images, without_images
 from image_repo.shell.client import Client, Refused
-from image_repo.shell.keeper import now
+from image_repo.shell.outside import now
 from image_repo.standing import Standing
 from uptane.codec.oer import Oer
 from uptane.crypto import LocalSigner
@@ -113,6 +113,8 @@ def publish(desk: Desk, wishes: Sequence[Wish], told: Callable[[Wish, int, int],
         images.append(_image(wish, measured, targets))
         desk.client.upload(wish.path, measured.sha256, measured.length, partial(told, wish, measured.length))
     fresh = with_images(targets, images, Oer(), desk.occasion())
+    if fresh.entries.octets == targets.entries.octets:
+        return Done(None, tuple(images), notes=("nothing new: it is published already",))
     return submit_drafts(desk, [draft(desk, standing, fresh)], tuple(images))
 
 

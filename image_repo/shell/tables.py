@@ -16,7 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from image_repo.shell.client import Refused
-from image_repo.shell.keeper import now
+from image_repo.shell.outside import now
 from image_repo.shell.publishing import Done, Wish
 from uptane.errors import Check, MarqueError, Rejected
 from uptane.rpc.gen import image_repo_pb2 as pb
