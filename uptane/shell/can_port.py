@@ -37,6 +37,9 @@ class CanSettings:
     `interface` and `channel` are python-can's; `options` are its interface's further ones (udp_multicast: port,
     hop_limit). `paced` keeps frames to the time a bus of `speed` needs, whoever sends them; `budget_percent` is the
     share of it that is ours, paced or not (of a real bus, which paces itself, too).
+
+    Raises:
+        ValueError: the budget is not 1 to 100.
     """
 
     interface: str
@@ -46,6 +49,9 @@ class CanSettings:
     paced: bool = True
     budget_percent: int = BUDGET_PERCENT_MAX
     options: Mapping[str, Option] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        BusModel(self.budget_percent)  # refuses one out of range before anything is opened
 
 
 @dataclass(slots=True)
@@ -124,7 +130,6 @@ class CanPort:
         self._clock_ns = clock_ns
         self._model = BusModel()
         self._timed = True
-        self.set_budget(settings.budget_percent)
         self._jobs: list[_Job] = []
         self._wake_ns: int | None = None
         self._full_since_ns: int | None = None
@@ -134,6 +139,7 @@ class CanPort:
         """Frames for this ECU."""
         self.overheard = Traffic()
         """All other frames on the bus; a monitor's are all of this kind."""
+        self.set_budget(settings.budget_percent)
 
     @property
     def malformed(self) -> int:
