@@ -1,0 +1,158 @@
+"""What happens in the demo, in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from demo import world as setting
+from demo.attacks import Attack, Scene
+from demo.display import Bars, Follow, bars, say
+from demo.images import ECUS, EcuOfDemo
+from demo.monitor import Monitor
+from demo.processes import DemoFailure
+from uptane.errors import BY_CODE
+
+BASELINE_SECONDS_MAX = 120.0  # a first poll and four reports take 3; a loaded machine takes its time
+UPDATE_SECONDS_MAX = 1_800.0  # a person's own image of 30 MB on a classic bus
+FACTORY, NEXT = 1, 2  # releases
+
+
+class Story:
+    """One run."""
+
+    def __init__(self, folder: Path, images: dict[str, Path], *, paced: bool) -> None:
+        self.world = setting.new_world(folder, paced=paced)
+        self._images = images
+        self._seconds: dict[str, float] = {}
+        self._monitor: Monitor | None = None
+
+    def run(self, attack: Attack | None) -> dict[str, Any]:
+        """Play it to the end; return the report."""
+        world = self.world
+        with self._phase("founding"):
+            say("founding two repositories and a time service: keys, certificates, first metadata")
+            setting.found(world)
+            setting.serve(world)
+        with self._phase("publishing and enrolling"):
+            self._prepare()
+        with self._phase("first reports"):
+            say("starting the Primary and three Secondaries; the Director waits for their signed reports")
+            self._monitor = Monitor(tuple(world.buses.values()))
+            setting.start_vehicle(world)
+            self._wait_for_reports()
+        if attack is not None:
+            with self._phase("attack"):
+                say(f"[bold red]attack:[/] {attack.text}")
+                attack.play(Scene(world, say))
+        with self._phase("update"):
+            self._update()
+        return self._report()
+
+    def stop(self) -> None:
+        """Leave nothing running."""
+        self.world.crew.stop()
+        if self._monitor is not None:
+            self._monitor.stop()
+            self._monitor = None
+
+    def _prepare(self) -> None:
+        world = self.world
+        say(f"publishing release {FACTORY} for every ECU; a supplier signs for the camera by delegation")
+        factory = {ecu.name: setting.write_sample(world, ecu, FACTORY) for ecu in ECUS}
+        setting.delegate(world)
+        for ecu in ECUS:
+            setting.publish(world, ecu, FACTORY, factory[ecu.name])
+        say(f"enrolling vehicle {setting.VEHICLE} and provisioning its {len(ECUS)} ECUs")
+        setting.enrol(world, factory)
+
+    def _wait_for_reports(self) -> None:
+        deadline = time.monotonic() + BASELINE_SECONDS_MAX
+        while time.monotonic() < deadline:
+            self.world.crew.check()
+            if all(ecu["reported"] for ecu in self.world.status()["ecus"]):
+                return
+            time.sleep(0.3)
+        raise DemoFailure(f"not every ECU has reported within {BASELINE_SECONDS_MAX:.0f} s")
+
+    def _update(self) -> None:
+        world = self.world
+        say(f"publishing release {NEXT}, and assigning it to every ECU")
+        files = {ecu.name: self._images.get(ecu.name) or setting.write_sample(world, ecu, NEXT) for ecu in ECUS}
+        for ecu in ECUS:
+            setting.publish(world, ecu, NEXT, files[ecu.name])
+        orders = [f"{ecu.name}={setting.filename(ecu, NEXT)}" for ecu in ECUS]
+        world.director("assign", *orders, "--vehicle", setting.VEHICLE)
+        follow = Follow(world.progress)
+        with bars([(ecu.name, files[ecu.name].stat().st_size) for ecu in ECUS]) as shown:
+            self._watch(follow, shown)
+
+    def _watch(self, follow: Follow, shown: Bars) -> None:
+        """Show what the Primary does until the Director has every ECU proven; ask the Director once a second."""
+        deadline = time.monotonic() + UPDATE_SECONDS_MAX
+        next_look = 0.0
+        while time.monotonic() < deadline:
+            for note in follow.lines():
+                shown.show(note)
+            self.world.crew.check()
+            if time.monotonic() >= next_look:
+                status = {ecu["ecu"]: ecu for ecu in self.world.status()["ecus"]}
+                proven = [ecu for ecu in ECUS if self._is_proven(ecu, status[ecu.name])]
+                for ecu in proven:
+                    shown.step(ecu.name, "proven")
+                if len(proven) == len(ECUS):
+                    return
+                next_look = time.monotonic() + 1.0
+            time.sleep(0.05)
+
+    @staticmethod
+    def _is_proven(ecu: EcuOfDemo, status: dict[str, Any]) -> bool:
+        assigned = status["assigned"]
+        return bool(status["proven"] and assigned and assigned["filename"] == setting.filename(ecu, NEXT))
+
+    def _report(self) -> dict[str, Any]:
+        status = self.world.status()
+        by_name = {ecu["ecu"]: ecu for ecu in status["ecus"]}
+        assert self._monitor is not None
+        bus = self._monitor.stop()
+        self._monitor = None
+        return {
+            "vehicle": status["vehicle"],
+            "ecus": [self._row(ecu, by_name[ecu.name]) for ecu in ECUS],
+            "bus": bus,
+            "seconds": {phase: round(seconds, 2) for phase, seconds in self._seconds.items()},
+            "refused": list(_refused(status)),
+        }
+
+    def _row(self, ecu: EcuOfDemo, status: dict[str, Any]) -> dict[str, Any]:
+        def name(field: str) -> str | None:
+            return str(status[field]["filename"]) if status[field] else None
+
+        return {
+            "ecu": ecu.name,
+            "hardware": status["hardware"],
+            "verification": status["verification"],
+            "before": name("before"),
+            "assigned": name("assigned"),
+            "after": name("reported"),
+            "proven": self._is_proven(ecu, status),
+        }
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self._seconds[name] = time.monotonic() - started
+
+
+def _refused(status: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What ECUs and the Director refused, by check."""
+    by: list[tuple[str, list[dict[str, Any]]]] = [(ecu["ecu"], ecu["refused"]) for ecu in status["ecus"]]
+    for who, rows in [*by, ("director", status["refused"])]:
+        for row in rows:
+            check = BY_CODE.get(row["check"])
+            name, attack = (check.name, check.attack.value) if check else ("unknown", "unknown")
+            yield {"by": who, "check": name, "code": row["check"], "attack": attack, "detail": str(row["detail"])}
