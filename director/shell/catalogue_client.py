@@ -75,13 +75,16 @@ def heard(
     """
     workflow = refresh(verifier, catalogue, wanted, utc=utc_now())
     answer: bytes | None = None
-    while True:
+    result: object = None
+    while result is None:
         try:
             need = workflow.send(answer)
         except StopIteration as ended:
-            catalogue = ended.value
-            return catalogue
-        answer = _met(need, repository, database)
+            result = ended.value
+        else:
+            answer = _met(need, repository, database)
+    assert isinstance(result, Catalogue)
+    return result
 
 
 def _met(need: Need, repository: ImageRepository, database: Database) -> bytes | None:

@@ -381,17 +381,19 @@ class AuditRequest(_message.Message):
     def __init__(self, after: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class AuditEntry(_message.Message):
-    __slots__ = ("number", "time", "actor", "act", "subject", "detail")
+    __slots__ = ("number", "time", "actor", "act", "subject", "detail", "digest")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     ACT_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     number: int
     time: int
     actor: str
     act: str
     subject: str
     detail: str
-    def __init__(self, number: _Optional[int] = ..., time: _Optional[int] = ..., actor: _Optional[str] = ..., act: _Optional[str] = ..., subject: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+    digest: bytes
+    def __init__(self, number: _Optional[int] = ..., time: _Optional[int] = ..., actor: _Optional[str] = ..., act: _Optional[str] = ..., subject: _Optional[str] = ..., detail: _Optional[str] = ..., digest: _Optional[bytes] = ...) -> None: ...
