@@ -23,6 +23,7 @@ from secondary.needs import (
     Note,
     PowerCycle,
     PowerUp,
+    Running,
     SelfTest,
     SelfTested,
     Tick,
@@ -39,7 +40,9 @@ from uptane.link.isotp import IsoTp
 from uptane.link.uds_server import UdsServer
 from uptane.link.uds_values import PRIMARY_ADDRESS, Session
 from uptane.machine import Workflow
-from uptane.moments import Instant, earliest
+from uptane.moments import SECOND_MS, Instant, after, earliest
+
+REVERT_MS: Final = 2 * SECOND_MS  # after its session, a given-up image is left for the old one if nobody restarts us
 
 _FD_DATA_LENGTH: Final = 64
 
@@ -70,6 +73,7 @@ class Secondary:
         self._up = False
         self._down = False
         self._watch: Watch | None = None
+        self._revert_at: Instant | None = None
         self._job: _Job | None = None
         self._waiting: deque[_Job] = deque()
         self._effects: list[Effect] = []
@@ -98,7 +102,10 @@ class Secondary:
 
     def deadline(self) -> Instant | None:
         """When the link or the server wants to be woken."""
-        return None if self._down else earliest(self._isotp.deadline(), self._server.deadline())
+        if self._down:
+            return None
+        revert_at = self._revert_at if install.is_reverting(self._state) else None
+        return earliest(self._isotp.deadline(), self._server.deadline(), revert_at)
 
     # ------------------------------------------------------------------------------------------------------ link
 
@@ -107,6 +114,10 @@ class Secondary:
         deadline = self._server.deadline()
         if deadline is not None and now >= deadline:
             self._serve(uds.Tick())
+        if self._revert_at is not None and now >= self._revert_at:
+            self._revert_at = after(now, REVERT_MS)
+            if install.is_reverting(self._state) and self._interlock() is uds.Interlock.SAFE:
+                self._power_cycle("going back to the released image")
 
     def _carry(self, effects: Sequence[isotp.Effect]) -> None:
         for effect in effects:
@@ -163,9 +174,7 @@ class Secondary:
             self._start(heeded(state, renew(state, cycle=True)))
         if session is Session.DEFAULT:
             state.objects.clear()
-            # Ordered to roll back and left alone by whoever should have restarted us: go back by ourselves.
-            if install.is_reverting(state) and self._interlock() is uds.Interlock.SAFE:
-                self._power_cycle("going back to the released image")
+        self._revert_at = after(state.now, REVERT_MS) if session is Session.DEFAULT else None
 
     # ------------------------------------------------------------------------------------------------ boot and vote
 
@@ -188,6 +197,7 @@ class Secondary:
             self._power_cycle("the boot decision could not be stored")
             return
         self._up = True
+        self._effects.append(Running(state.installation.running, state.installation.image.filename))
         if install.is_unproven(state):
             image = state.installation.image
             self._effects.append(SelfTest(state.installation.running, image.length, image.sha256))

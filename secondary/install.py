@@ -84,6 +84,7 @@ def check_image(state: State) -> Workflow[Need, None]:
     slot = state.installation.other
     if held_octets(state, image, tag) != image.length:
         raise Rejected(Check.LINK_SEQUENCE, "the download is not complete")
+    yield SyncSlot(slot)  # the end of the transfer may have been lost to a power cut
     content: Content = yield HashSlot(slot, image.length)
     try:
         prepared = installation.prepare(state.installation, assigned, content)

@@ -96,6 +96,14 @@ class SelfTest:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """The boot is over: the image named runs, and the ECU listens."""
+
+    slot: int
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
 class PowerCycle:
     """Restart: everything that is not durable is forgotten."""
 
@@ -107,7 +115,7 @@ class Note:
     text: str
 
 
-Effect: TypeAlias = Need | SelfTest | PowerCycle | Note | SendFrames | Traffic
+Effect: TypeAlias = Need | SelfTest | Running | PowerCycle | Note | SendFrames | Traffic
 
 # --------------------------------------------------------------------------------------------------------- events
 

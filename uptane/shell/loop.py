@@ -34,6 +34,11 @@ WORKERS_STOP_S = 1.0  # how long work under way may take to end; two seconds are
 log = logging.getLogger("marque.loop")
 
 
+def monotonic() -> Instant:
+    """The monotonic clock in milliseconds, as the loop gives it to its machine."""
+    return Instant(time.monotonic_ns() // MILLISECOND_NS)
+
+
 class Source(Protocol[EventT_co]):
     """Something that brings events: a CAN port, a socket. Never blocks."""
 

@@ -24,6 +24,7 @@ from secondary.needs import (
     PowerCycle,
     PowerUp,
     Progress,
+    Running,
     SelfTest,
     SelfTested,
     Store,
@@ -170,7 +171,7 @@ class Board:
         machine = self.machine
         assert machine is not None
         for effect in machine.handle(event, Instant(self.now)):
-            if self.fuse is not None and not isinstance(effect, isotp.SendFrames | Note | Traffic | Breathe):
+            if self.fuse is not None and not isinstance(effect, isotp.SendFrames | Note | Running | Traffic | Breathe):
                 if self.fuse == 0:
                     if self.torn:
                         self._tear(effect)
@@ -210,7 +211,7 @@ class Board:
             case Traffic():
                 self.traffic = effect
                 return None
-            case Note():
+            case Note() | Running():
                 return None
             case _:
                 return Answered(self._meet(effect))

@@ -108,7 +108,6 @@ def test_after_roll_back_the_ecu_restarts_by_itself_when_it_is_left_alone_and_sa
     board.run(10_000)
     assert board.boots == boots, "not while the vehicle moves"
     board.interlock = Interlock.SAFE
-    primary.ask("1003")
     board.run(10_000)
     assert board.boots == boots + 1
     assert board.runs() == OLD
