@@ -27,8 +27,8 @@ class Bus:
     @property
     def bit_rate(self) -> str:
         """For people."""
-        arbitration = f"{self.speed.bitrate // 1000} kbit/s"
-        return f"{arbitration} / {self.speed.data_bitrate // 1_000_000} Mbit/s FD" if self.fd else arbitration
+        arbitration = f"{self.speed.nominal // 1000} kbit/s"
+        return f"{arbitration} / {self.speed.data // 1_000_000} Mbit/s FD" if self.fd else arbitration
 
     def settings(self) -> CanSettings:
         """As the CAN port takes it."""
@@ -46,10 +46,10 @@ class Monitor:
 
     def _listen(self) -> None:
         while not self._stopping.is_set():
-            readable, _, _ = select.select([port.fileno() for _, port in self._ports], (), (), WAIT_SECONDS)
-            for _, port in self._ports:
-                if port.fileno() in readable:
-                    port.exchange()
+            numbers = {number: port for _, port in self._ports if (number := port.fileno()) is not None}
+            readable, _, _ = select.select(list(numbers), (), (), WAIT_SECONDS)
+            for number in readable:
+                numbers[number].exchange()
 
     def stop(self) -> list[dict[str, Any]]:
         """Stop listening; what passed each bus: frames, octets of data in them, seconds they took there."""

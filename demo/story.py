@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from demo import world as setting
-from demo.attacks import Attack, Scene
+from demo.attacks import Attack, Scene, When
 from demo.display import Bars, Follow, bars, say
 from demo.images import ECUS, EcuOfDemo
 from demo.monitor import Monitor
@@ -17,6 +17,7 @@ from demo.processes import DemoFailure
 from uptane.errors import BY_CODE
 
 BASELINE_SECONDS_MAX = 120.0  # a first poll and four reports take 3; a loaded machine takes its time
+LEARNED_SECONDS_MAX = 120.0  # a report is signed at the next cycle, and sent with it
 UPDATE_SECONDS_MAX = 1_800.0  # a person's own image of 30 MB on a classic bus
 FACTORY, NEXT = 1, 2  # releases
 
@@ -29,6 +30,7 @@ class Story:
         self._images = images
         self._seconds: dict[str, float] = {}
         self._monitor: Monitor | None = None
+        self._refusals: list[dict[str, Any]] = []
 
     def run(self, attack: Attack | None) -> dict[str, Any]:
         """Play it to the end; return the report."""
@@ -44,12 +46,14 @@ class Story:
             self._monitor = Monitor(tuple(world.buses.values()))
             setting.start_vehicle(world)
             self._wait_for_reports()
-        if attack is not None:
-            with self._phase("attack"):
-                say(f"[bold red]attack:[/] {attack.text}")
-                attack.play(Scene(world, say))
+        if attack is not None and attack.when is When.BEFORE:
+            self._play(attack)
+            self._refused_by_now(attack)
         with self._phase("update"):
-            self._update()
+            self._update(attack if attack is not None and attack.when is When.DURING else None)
+        if attack is not None and attack.when is When.AFTER:
+            self._play(attack)
+            self._refused_by_now(attack)
         return self._report()
 
     def stop(self) -> None:
@@ -58,6 +62,26 @@ class Story:
         if self._monitor is not None:
             self._monitor.stop()
             self._monitor = None
+
+    def _play(self, attack: Attack) -> None:
+        with self._phase("attack"):
+            say(f"[bold red]attack:[/] {attack.text}")
+            attack.play(Scene(self.world, say))
+
+    def _refused_by_now(self, attack: Attack) -> None:
+        """Wait until the Director knows who refused the attack, and by which check; then undo what was done."""
+        with self._phase("the Director learns"):
+            deadline = time.monotonic() + LEARNED_SECONDS_MAX
+            while time.monotonic() < deadline:
+                self.world.crew.check()
+                rows = list(_refused(self.world.status()))
+                if any((row["by"], row["check"]) == (attack.by.name, attack.check.name) for row in rows):
+                    self._refusals = rows
+                    say(f"the Director has learned: {attack.by.name} refused it, {attack.check.name}")
+                    attack.mend(Scene(self.world, say))
+                    return
+                time.sleep(0.5)
+        raise DemoFailure(f"the Director did not learn of {attack.check.name} within {LEARNED_SECONDS_MAX:.0f} s")
 
     def _prepare(self) -> None:
         world = self.world
@@ -78,14 +102,18 @@ class Story:
             time.sleep(0.3)
         raise DemoFailure(f"not every ECU has reported within {BASELINE_SECONDS_MAX:.0f} s")
 
-    def _update(self) -> None:
+    def _update(self, attack: Attack | None) -> None:
         world = self.world
         say(f"publishing release {NEXT}, and assigning it to every ECU")
         files = {ecu.name: self._images.get(ecu.name) or setting.write_sample(world, ecu, NEXT) for ecu in ECUS}
         for ecu in ECUS:
             setting.publish(world, ecu, NEXT, files[ecu.name])
+        if attack is not None:
+            self._play(attack)
         orders = [f"{ecu.name}={setting.filename(ecu, NEXT)}" for ecu in ECUS]
         world.director("assign", *orders, "--vehicle", setting.VEHICLE)
+        if attack is not None:
+            self._refused_by_now(attack)
         follow = Follow(world.progress)
         with bars([(ecu.name, files[ecu.name].stat().st_size) for ecu in ECUS]) as shown:
             self._watch(follow, shown)
@@ -124,7 +152,7 @@ class Story:
             "ecus": [self._row(ecu, by_name[ecu.name]) for ecu in ECUS],
             "bus": bus,
             "seconds": {phase: round(seconds, 2) for phase, seconds in self._seconds.items()},
-            "refused": list(_refused(status)),
+            "refused": self._refusals or list(_refused(status)),
         }
 
     def _row(self, ecu: EcuOfDemo, status: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ STATUS = 0xFD00
 NONCE = 0xFD02
 
 
-class _Octets(udsoncan.DidCodec):  # type: ignore[misc]  # udsoncan has no types
+class _Octets(udsoncan.DidCodec):
     """Reads a DID as it is."""
 
     def encode(self, value: bytes) -> bytes:
@@ -39,14 +39,14 @@ class _Octets(udsoncan.DidCodec):  # type: ignore[misc]  # udsoncan has no types
 class Tester:
     """One conversation with one ECU. Every method returns the NRC of a refusal, or None when it was obeyed."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
 
-    def _ask(self, method: str, *arguments: Any) -> int | None:
+    def _ask(self, method: str, *arguments: object) -> int | None:
         try:
             getattr(self._client, method)(*arguments)
         except NegativeResponseException as refusal:
-            return int(refusal.response.code)
+            return refusal.response.code
         return None
 
     def session(self, number: int) -> int | None:
@@ -97,9 +97,9 @@ def plugged_in(bus: Bus, address: int) -> Iterator[Tester]:
     )
     parameters: dict[str, Any] = {"tx_data_length": 64 if bus.fd else 8, "can_fd": bus.fd, "bitrate_switch": bus.fd}
     stack = isotp.CanStack(wire, address=names, params=parameters | {"tx_padding": 0xAA, "blocking_send": False})
-    configuration = dict(udsoncan.configs.default_client_config)
+    configuration = udsoncan.configs.default_client_config.copy()
     configuration["data_identifiers"] = {"default": _Octets}
-    configuration |= {"request_timeout": 10, "p2_timeout": 2, "p2_star_timeout": 6, "use_server_timing": False}
+    configuration.update({"request_timeout": 10, "p2_timeout": 2, "p2_star_timeout": 6, "use_server_timing": False})
     try:
         with Client(PythonIsoTpConnection(stack), config=configuration) as client:
             yield Tester(client)

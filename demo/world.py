@@ -12,7 +12,7 @@ from typing import Any
 
 from demo.images import BODY, BRAKE, CAMERA, ECUS, SLOT_LENGTH_MAX, TELEMATICS, EcuOfDemo, sample
 from demo.monitor import Bus
-from demo.processes import Crew, command, port_of
+from demo.processes import Crew, DemoFailure, command, port_of
 from uptane.link.bus_time import BusSpeed
 
 VEHICLE = "DEMO0000000000001"  # 17 characters, as a VIN
@@ -108,28 +108,29 @@ def serve(world: World) -> None:
 def serve_image_repository(world: World) -> None:
     """Start it, on the ports it had before if it ran before."""
     files = {"image": world.folder / "image.port", "publish": world.folder / "publish.port"}
-    _serve(world, "image-repository", "image_repo", "image", files)
+    _serve(world, "image-repository", ("image_repo", "--repo", str(world.folder / "image")), files)
 
 
 def serve_time(world: World) -> None:
     """Start the time service."""
-    _serve(world, "time-service", "director.time_main", "time", {"time": world.folder / "time.port"})
+    module = ("director.time_main", "--folder", str(world.folder / "time"))
+    _serve(world, "time-service", module, {"time": world.folder / "time.port"})
 
 
 def serve_director(world: World) -> None:
     """Start the Director; it needs to know where the other two are."""
     further = ("--image-address", _address(world, "image"), "--time-address", _address(world, "time"))
-    _serve(world, "director", "director", "director", {"director": world.folder / "director.port"}, *further)
+    module = ("director", "--folder", str(world.folder / "director"))
+    _serve(world, "director", module, {"director": world.folder / "director.port"}, *further)
 
 
-def _serve(world: World, name: str, module: str, folder: str, files: dict[str, Path], *further: str) -> None:
+def _serve(world: World, name: str, module: tuple[str, ...], files: dict[str, Path], *further: str) -> None:
     options: list[str] = []
     for option, (port, file) in zip(("", "operator-"), files.items(), strict=False):
         file.unlink(missing_ok=True)
         options += [f"--{option}port", str(world.ports.get(port, 0)), f"--{option}port-file", str(file)]
-    where = ("--repo" if module == "image_repo" else "--folder", str(world.folder / folder))
     secret = ("--passphrase-file", str(world.secret))
-    world.crew.start(name, module, "serve", *where, *options, *secret, *further)
+    world.crew.start(name, module[0], "serve", *module[1:], *options, *secret, *further)
     for port, file in files.items():
         world.ports[port] = port_of(world.crew, file)
 
@@ -195,13 +196,32 @@ def enrol(world: World, factory: dict[str, Path]) -> None:
     (world.ecu(TELEMATICS) / "gate").write_text("parked yes\nminutes 60\nconsent any\n")
 
 
-def _description(world: World, factory: dict[str, Path]) -> str:
-    parts = [f'vehicle = "{VEHICLE}"\n']
+def enrol_other(world: World, vehicle: str) -> None:
+    """Enrol a second vehicle with ECUs like the first one's, and provision it."""
+    factory = {ecu.name: world.folder / "images" / f"{ecu.name}-1.bin" for ecu in ECUS}
+    description = world.folder / f"{vehicle}.toml"
+    description.write_text(_description(world, factory, vehicle))
+    world.director("enrol", str(description))
+    world.director("provision", vehicle, "--out", str(world.folder / vehicle))
+
+
+def blob(world: World, ecu: EcuOfDemo, release: int) -> Path:
+    """Where the Image repository keeps the octets of an image."""
+    octets = sample(ecu, release)
+    digest = hashlib.sha256(octets).hexdigest()
+    found = [path for path in (world.folder / "image" / "state").rglob(f"*{digest[2:]}*") if path.is_file()]
+    if len(found) != 1 or found[0].read_bytes() != octets:
+        raise DemoFailure(f"the image {digest} is not where it was expected: {found}")
+    return found[0]
+
+
+def _description(world: World, factory: dict[str, Path], vehicle: str = VEHICLE) -> str:
+    parts = [f'vehicle = "{vehicle}"\n']
     for bus in world.buses.values():
-        data = f"data_bitrate = {bus.speed.data_bitrate}\n" if bus.fd else ""
+        data = f"data_bitrate = {bus.speed.data}\n" if bus.fd else ""
         parts.append(
             f'[[bus]]\nname = "{bus.name}"\ninterface = "udp_multicast"\nchannel = "{bus.channel}"\nport = {bus.port}\n'
-            f"fd = {str(bus.fd).lower()}\nbitrate = {bus.speed.bitrate}\n{data}paced = {str(bus.paced).lower()}\n"
+            f"fd = {str(bus.fd).lower()}\nbitrate = {bus.speed.nominal}\n{data}paced = {str(bus.paced).lower()}\n"
         )
     parts += [_ecu_description(ecu, factory[ecu.name]) for ecu in ECUS]
     return "\n".join(parts)
