@@ -89,10 +89,14 @@ def load(octets: bytes | None, root: Verified[Root], floor: UtcTime) -> Clock:
         record = json.loads(octets)
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise StorageFailure("the clock's record has an unknown format")
-        times = int(record["time"]), int(record["previous"])
+        time, previous = _time(record["time"]), _time(record["previous"])
         keys = frozenset(PublicKey(Scheme(scheme), bytes.fromhex(key)) for scheme, key in record["keys"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StorageFailure(f"the clock's record is damaged: {error}") from error
-    if not all(0 <= time <= _TIME_MAX for time in times):
-        raise StorageFailure("the clock's record is damaged: a time out of range")
-    return under(Clock(UtcTime(times[0]), UtcTime(times[1]), attested=False, floor=floor, keys=keys), root)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise StorageFailure(f"the clock's record is damaged: {error!r}") from error
+    return under(Clock(time, previous, attested=False, floor=floor, keys=keys), root)
+
+
+def _time(value: object) -> UtcTime:
+    if type(value) is not int or not 0 <= value <= _TIME_MAX:
+        raise ValueError(f"{value!r} is no time")
+    return UtcTime(value)

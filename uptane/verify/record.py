@@ -53,7 +53,7 @@ def load(octets: bytes) -> Installation:
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise StorageFailure("the installation's record has an unknown format")
         return _installation(record)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise StorageFailure(f"the installation's record is damaged: {error!r}") from error
 
 
