@@ -43,6 +43,7 @@ from uptane.machine import Workflow
 from uptane.moments import SECOND_MS, Instant, after, earliest
 
 REVERT_MS: Final = 2 * SECOND_MS  # after its session, a given-up image is left for the old one if nobody restarts us
+EARLY_MAX: Final = 16  # frames heard while booting that are looked at afterwards: whoever waits for us asks
 
 _FD_DATA_LENGTH: Final = 64
 
@@ -71,6 +72,7 @@ class Secondary:
         self._isotp = IsoTp(facts.address, settings)
         self._server = UdsServer(interlock, lambda did: reading(self._state, did))
         self._up = False
+        self._early: list[isotp.FramesHeard | isotp.FramesSent] = []
         self._down = False
         self._watch: Watch | None = None
         self._revert_at: Instant | None = None
@@ -88,6 +90,8 @@ class Secondary:
             case isotp.FramesHeard() | isotp.FramesSent():
                 if self._up:
                     self._carry(self._isotp.handle(event, now))
+                elif len(self._early) < EARLY_MAX:
+                    self._early.append(event)
             case Answered(answer=answer):
                 self._advance(answer)
             case Tick():
@@ -201,6 +205,9 @@ class Secondary:
         if install.is_unproven(state):
             image = state.installation.image
             self._effects.append(SelfTest(state.installation.running, image.length, image.sha256))
+        early, self._early = self._early, []
+        for event in early:
+            self._carry(self._isotp.handle(event, state.now))
 
     def _tested(self, verdict: Verdict) -> None:
         if verdict is Verdict.DEAD:

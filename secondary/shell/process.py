@@ -1,0 +1,79 @@
+"""A Secondary as a process: one at a time, until a signal ends it; what goes wrong is one line and an exit status."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TextIO
+
+from secondary.shell.board import Board
+from secondary.shell.config import load
+from secondary.shell.slots import Slots
+from uptane.errors import LinkFailure, MarqueError, StorageFailure
+from uptane.shell.files import Store
+from uptane.shell.loop import stopped_by_signals
+from uptane.shell.settings import SettingsError
+
+# As in sysexits.h. No restart repairs a configuration (78); the others may pass.
+EX_UNAVAILABLE: Final = 69
+EX_IOERR: Final = 74
+EX_CONFIG: Final = 78
+_STATUS: Final = ((SettingsError, EX_CONFIG), (StorageFailure, EX_IOERR), (LinkFailure, EX_UNAVAILABLE))
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The exit status of what was done."""
+
+    status: int = 0
+
+
+def run_ecu(file: Path) -> int:
+    """Be the ECU that `file` describes, until SIGTERM; return the exit status of the process."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with explained() as outcome:
+        config = load(file)
+        store = Store(config.state)
+        with _alone(config.state / "lock"):
+            bus = f"{config.can.interface} {config.can.channel}"
+            ready = f"{config.ecu} is ready on {bus}, address 0x{config.address:02X}"
+            slots = Slots(config.slots, config.slot_size)
+            board = Board(config, store, slots, lambda: _say(sys.stdout, ready))
+            try:
+                with stopped_by_signals(board.stop):
+                    outcome.status = board.run()
+            finally:
+                board.close()
+    return outcome.status
+
+
+@contextmanager
+def explained() -> Iterator[Outcome]:
+    """Turn what is known to go wrong into one line for people and an exit status."""
+    outcome = Outcome()
+    try:
+        yield outcome
+    except MarqueError as error:
+        _say(sys.stderr, f"marque-secondary: {error}")
+        outcome.status = next((status for kind, status in _STATUS if isinstance(error, kind)), EX_CONFIG)
+
+
+def _say(stream: TextIO, line: str) -> None:
+    stream.write(f"{line}\n")
+    stream.flush()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process has the state; the lock goes with the process, however it ends."""
+    with path.open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StorageFailure(f"{path}: another process is this ECU; stop it first") from error
+        yield
