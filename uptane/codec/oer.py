@@ -59,7 +59,7 @@ class Oer:
         if len(octets) > length_max:
             raise Malformed(f"{len(octets)} octets, at most {length_max} expected")
         signatures, payload = decode(ENVELOPE, octets)
-        return Envelope(payload, tuple(Signature(KeyId(key_id), value) for key_id, value in signatures), octets)
+        return Envelope(bytes(payload), tuple(Signature(KeyId(key_id), value) for key_id, value in signatures), octets)
 
     def seal(self, payload: bytes, signatures: Sequence[Signature]) -> Envelope:
         """Put a payload and its signatures (1 to 16) into an envelope."""

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from uptane.codec.oer_primitives import SHORT_MAX, read_length, write_length
+from uptane.codec.oer_primitives import SHORT_MAX, Span, read_length, write_length
 from uptane.errors import Disordered, Malformed
 from uptane.model.limits import ENTRY_LENGTH_MAX
 from uptane.model.metadata import Listing
@@ -28,19 +28,20 @@ class Kind(NamedTuple, Generic[EntryT]):
 
 
 class OerListing(Generic[EntryT]):
-    """A Listing over its octets; raise Malformed, or Disordered, when they are no such list."""
+    """A Listing over its octets, in place; raise Malformed, or Disordered, when they are no such list."""
 
-    __slots__ = ("_kind", "_octets", "_places")
+    __slots__ = ("_kind", "_places", "_span", "_whole")
 
-    def __init__(self, octets: bytes, kind: Kind[EntryT]) -> None:
-        self._octets = octets
+    def __init__(self, octets: bytes | Span, kind: Kind[EntryT]) -> None:
+        self._span = octets if isinstance(octets, Span) else Span(octets, 0, len(octets))
+        self._whole = self._span.whole
         self._kind = kind
-        self._places = _walk(octets, kind)
+        self._places = _walk(self._span, kind)
 
     @property
     def octets(self) -> bytes:
-        """The encoded entries, as signed."""
-        return self._octets
+        """The encoded entries, as signed; a copy if they stand in a longer message."""
+        return bytes(self._span)
 
     @property
     def kind(self) -> Kind[EntryT]:
@@ -51,7 +52,7 @@ class OerListing(Generic[EntryT]):
         return len(self._places)
 
     def __iter__(self) -> Iterator[EntryT]:
-        read, octets = self._kind.read, self._octets
+        read, octets = self._kind.read, self._whole
         for place in self._places:
             length, start = read_length(octets, place)
             yield read(octets[start : start + length])
@@ -76,60 +77,66 @@ class OerListing(Generic[EntryT]):
                 high = middle
         if low == len(places) or self._name(places[low]) != wanted:
             return None
-        length, start = read_length(self._octets, places[low])
-        return self._octets[start : start + length]
+        length, start = read_length(self._whole, places[low])
+        return self._whole[start : start + length]
 
     def _name(self, place: int) -> bytes:
         """The name of the entry at `place`; the walk has judged the lengths."""
-        _, start = read_length(self._octets, place)
-        length, start = read_length(self._octets, start + 1)
-        return self._octets[start : start + length]
+        _, start = read_length(self._whole, place)
+        length, start = read_length(self._whole, start + 1)
+        return self._whole[start : start + length]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, OerListing):
             return NotImplemented
-        return self._kind is other._kind and self._octets == other._octets
+        return self._kind is other._kind and self._span == other._span
 
     def __hash__(self) -> int:
-        return hash(self._octets)
+        return hash(self._span)
 
     def __repr__(self) -> str:
-        return f"OerListing({len(self)} entries, {len(self._octets)} octets)"
+        return f"OerListing({len(self)} entries, {len(self._span)} octets)"
 
 
-def _walk(octets: bytes, kind: Kind[EntryT]) -> array[int]:
-    """Where each entry's length stands; lengths and strict order judged. One pass, nothing kept but the places."""
+def _walk(span: Span, kind: Kind[EntryT]) -> array[int]:
+    """Where each entry's length stands; lengths and strict order judged. One pass, nothing kept but the places.
+
+    `rest` is what an entry has from two octets before its name on, which is the whole entry unless its name is longer
+    than 127 octets. That an entry is within the list is judged at the end: one that is not leads beyond it.
+    """
     places = array("I")
+    append = places.append
+    octets, at, end = span.whole, span.start, span.stop
+    name_length_max, beside_name_min = kind.name_length_max, kind.length_min - 1
     last = b""
-    at, end = 0, len(octets)
-    length_min, name_length_max = kind.length_min, kind.name_length_max
     try:
         while at < end:
-            places.append(at)
-            length = octets[at]
-            if length > SHORT_MAX:
-                length, at = read_length(octets, at)
-            else:
-                at += 1
-            stop = at + length
-            size, start = octets[at + 1], at + 2
-            if size > SHORT_MAX:
-                size, start = read_length(octets, at + 1)
-            if not (
-                length_min <= length <= ENTRY_LENGTH_MAX
-                and stop <= end
-                and 0 < size <= name_length_max
-                and start + size <= stop
-            ):
-                raise Malformed(f"entry {len(places)} of a list at {places[-1]}: {length} octets, name {size}")
+            append(at)
+            rest, size, start = octets[at], octets[at + 2], at + 3
+            if rest | size > SHORT_MAX:
+                rest, size, start = _long_form(octets, at)
             name = octets[start : start + size]
-            if name <= last:
+            if name > last and size <= name_length_max and rest - size >= beside_name_min:
+                last = name
+                at = start - 2 + rest
+            elif size and size <= name_length_max and rest - size >= beside_name_min and start - 2 + rest <= end:
                 raise Disordered(f"entry {len(places)} of a list: {name!r} follows {last!r}")
-            last = name
-            at = stop
+            else:
+                raise Malformed(f"entry {len(places)} of a list: a name of {size} octets, {rest} octets")
     except IndexError:
         raise Malformed(f"entry {len(places)} of a list is truncated") from None
+    if at != end:
+        raise Malformed(f"entry {len(places)} of a list ends {at - end} octets behind the list")
     return places
+
+
+def _long_form(octets: bytes, at: int) -> tuple[int, int, int]:
+    """`rest`, length and place of the name of an entry at `at`, whose length or whose name's length is over 127."""
+    length, body = read_length(octets, at)
+    if length > ENTRY_LENGTH_MAX:
+        raise Malformed(f"an entry of {length} octets")
+    size, start = read_length(octets, body + 1)
+    return length - (start - 2 - body), size, start
 
 
 def octets_as(kind: Kind[EntryT], listing: Listing[EntryT]) -> bytes:

@@ -18,8 +18,31 @@ from uptane.errors import Malformed
 Reader: TypeAlias = Callable[[bytes, int], tuple[Any, int]]
 Writer: TypeAlias = Callable[[Any, bytearray], None]
 
+SPAN_MIN = 1 << 20  # octet strings that may be as long as this are read as a Span: 9 MB of entries are not copied
 SHORT_MAX = 127  # lengths up to here are one octet
 WIDTHS = (Struct(">B"), Struct(">H"), Struct(">I"), Struct(">Q"))
+
+
+class Span:
+    """Octets within a longer message, not copied; equal to the octets they are."""
+
+    __slots__ = ("start", "stop", "whole")
+
+    def __init__(self, whole: bytes, start: int, stop: int) -> None:
+        assert 0 <= start <= stop <= len(whole)
+        self.whole, self.start, self.stop = whole, start, stop
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __bytes__(self) -> bytes:
+        return self.whole[self.start : self.stop]
+
+    def __eq__(self, other: object) -> bool:
+        return bytes(self) == bytes(other) if isinstance(other, Span | bytes) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(bytes(self))
 
 
 def read_length(octets: bytes, at: int) -> tuple[int, int]:
@@ -48,15 +71,26 @@ def write_length(length: int, out: bytearray) -> None:
 
 
 def octets_reader(low: int, high: int) -> Reader:
-    """OCTET STRING (SIZE (low..high)): bare when the size is fixed, behind its length otherwise."""
+    """OCTET STRING (SIZE (low..high)): bare if the size is fixed, else behind its length; a Span if it may be long."""
+    if low == high:
+        return _fixed_reader(high)
+    if high <= SHORT_MAX:
+        return _short_reader(low, high)
+    return _span_reader(low, high) if high >= SPAN_MIN else _long_reader(low, high)
 
-    def read_fixed(octets: bytes, at: int) -> tuple[bytes, int]:
-        stop = at + high
+
+def _fixed_reader(size: int) -> Reader:
+    def read(octets: bytes, at: int) -> tuple[bytes, int]:
+        stop = at + size
         if stop > len(octets):
-            raise Malformed(f"{high} octets wanted at {at}, {len(octets) - at} left")
+            raise Malformed(f"{size} octets wanted at {at}, {len(octets) - at} left")
         return octets[at:stop], stop
 
-    def read_short(octets: bytes, at: int) -> tuple[bytes, int]:
+    return read
+
+
+def _short_reader(low: int, high: int) -> Reader:
+    def read(octets: bytes, at: int) -> tuple[bytes, int]:
         length = octets[at]  # a long form would be larger than any `high` up to SHORT_MAX
         if not low <= length <= high:
             raise Malformed(f"{length} octets at {at}, not {low} to {high}")
@@ -66,18 +100,33 @@ def octets_reader(low: int, high: int) -> Reader:
             raise Malformed(f"{length} octets wanted at {at}, {len(octets) - at} left")
         return octets[at:stop], stop
 
-    def read_long(octets: bytes, at: int) -> tuple[bytes, int]:
-        length, at = read_length(octets, at)
-        if not low <= length <= high:
-            raise Malformed(f"{length} octets at {at}, not {low} to {high}")
-        stop = at + length
-        if stop > len(octets):
-            raise Malformed(f"{length} octets wanted at {at}, {len(octets) - at} left")
-        return octets[at:stop], stop
+    return read
 
-    if low == high:
-        return read_fixed
-    return read_short if high <= SHORT_MAX else read_long
+
+def _bounds(octets: bytes, at: int, low: int, high: int) -> tuple[int, int]:
+    """Where a string behind a length of any form begins and ends."""
+    length, at = read_length(octets, at)
+    if not low <= length <= high:
+        raise Malformed(f"{length} octets at {at}, not {low} to {high}")
+    if at + length > len(octets):
+        raise Malformed(f"{length} octets wanted at {at}, {len(octets) - at} left")
+    return at, at + length
+
+
+def _long_reader(low: int, high: int) -> Reader:
+    def read(octets: bytes, at: int) -> tuple[bytes, int]:
+        start, stop = _bounds(octets, at, low, high)
+        return octets[start:stop], stop
+
+    return read
+
+
+def _span_reader(low: int, high: int) -> Reader:
+    def read(octets: bytes, at: int) -> tuple[Span, int]:
+        start, stop = _bounds(octets, at, low, high)
+        return Span(octets, start, stop), stop
+
+    return read
 
 
 def octets_writer(low: int, high: int) -> Writer:
@@ -88,12 +137,12 @@ def octets_writer(low: int, high: int) -> Writer:
             raise Malformed(f"{len(value)} octets, not {high}")
         out += value
 
-    def write(value: bytes, out: bytearray) -> None:
+    def write(value: bytes | Span, out: bytearray) -> None:
         length = len(value)
         if not low <= length <= high:
             raise Malformed(f"{length} octets, not {low} to {high}")
         write_length(length, out)
-        out += value
+        out += bytes(value)
 
     return write_fixed if low == high else write
 

@@ -1,5 +1,6 @@
 """Ascending lists: order and lengths are judged when a list is opened, an entry when it is read."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from tests.unit.codec import strategies as draw
 from uptane.codec.metadata_rows import FILES
 from uptane.codec.oer import Oer
 from uptane.codec.oer_lists import OerListing
+from uptane.codec.oer_primitives import Span
 from uptane.codec.targets_rows import ASSIGNMENTS, IMAGES
 from uptane.errors import Disordered, Malformed
 from uptane.model.ids import EcuId, Filename, HardwareId, RoleName
@@ -155,6 +157,92 @@ def test_listings_are_equal_by_kind_and_octets() -> None:
     others: list[object] = [OER.files([]), b""]
     assert OER.images([]) not in others
     assert "1 entries" in repr(OER.images([IMAGES_BY_NAME["a"]]))
+
+
+# The walk, step by step
+
+
+def plainly(octets: bytes, name_length_max: int, entry_length_min: int) -> list[bytes]:
+    """The names of a list, read in the plainest way; raise as the walk should."""
+    names: list[bytes] = []
+    problems: list[type[Malformed]] = []
+    rest = octets
+    while rest:
+        entry, rest = _cut(rest)
+        if not entry_length_min <= len(entry) <= ENTRY_LENGTH_MAX:
+            raise Malformed
+        name, behind = _cut(entry[1:])
+        # What must stand beside a name: the shortest entry has a name of one octet.
+        if not 0 < len(name) <= name_length_max or len(behind) < entry_length_min - 3:
+            raise Malformed
+        if names and name <= names[-1]:
+            problems.append(Disordered)
+            break
+        names.append(name)
+    if problems:
+        raise problems[0]
+    return names
+
+
+def _cut(octets: bytes) -> tuple[bytes, bytes]:
+    """The part that a canonical length at the front measures, and what follows."""
+    if not octets:
+        raise Malformed
+    length, at = octets[0], 1
+    if length > 127:
+        at += length - 128
+        length = int.from_bytes(octets[1:at])
+        if at == 1 or at > len(octets) or at > 5 or length < 128 or octets[1] == 0:
+            raise Malformed
+    if at + length > len(octets):
+        raise Malformed
+    return octets[at : at + length], octets[at + length :]
+
+
+def outcome(action: Callable[[], object]) -> object:
+    try:
+        return action()
+    except Malformed as refusal:
+        return type(refusal)
+
+
+def names_of(listing: OerListing[Image]) -> list[bytes]:
+    return [listing._name(place) for place in listing._places]
+
+
+SOME_NAMES = st.sampled_from([b"a", b"b", b"c", b"n" * 127, b"n" * 128, b"o"])
+
+
+@settings(max_examples=300)
+@given(
+    names=st.lists(SOME_NAMES, max_size=5) | st.lists(SOME_NAMES, max_size=5, unique=True).map(sorted),
+    padding=st.sampled_from([42, 42, 42, 41, 80, 130, 300]),
+    tampered=st.lists(st.tuples(st.integers(0, 400), st.sampled_from([0, 1, 2, 127, 128, 129, 130, 255])), max_size=2),
+    cut=st.integers(0, 3),
+    before=st.binary(max_size=3),
+    behind=st.binary(max_size=60),
+)
+def test_the_walk_agrees_with_the_plainest_one(
+    names: list[bytes],
+    padding: int,
+    tampered: list[tuple[int, int]],
+    *,
+    cut: int,
+    before: bytes,
+    behind: bytes,
+) -> None:
+    entries = (
+        b"\x00" + (b"" if len(name) < 128 else b"\x81") + bytes((len(name),)) + name + bytes(padding) for name in names
+    )
+    octets = bytearray(b"".join(prefixed(entry) for entry in entries))
+    for at, value in tampered:
+        if at < len(octets):
+            octets[at] = value
+    octets = octets[: len(octets) - cut]
+    within = Span(before + octets + behind, len(before), len(before) + len(octets))
+    expected = outcome(lambda: plainly(bytes(octets), IMAGES.name_length_max, IMAGES.length_min))
+    assert outcome(lambda: names_of(OerListing(within, IMAGES))) == expected
+    assert outcome(lambda: names_of(OerListing(bytes(octets), IMAGES))) == expected
 
 
 @settings(max_examples=50)
