@@ -26,14 +26,14 @@ from primary.needs import (
     WriteBlob,
 )
 from primary.plan import Plan
-from primary.state import Memory, save_installation, save_refusals
+from primary.state import Memory, save_filling, save_installation, save_refusals
 from uptane.errors import Check, Rejected
 from uptane.machine import Workflow
 from uptane.model.metadata import Image
 from uptane.model.reports import EcuState, Phase
 from uptane.verify import installation as install
 from uptane.verify import record
-from uptane.verify.image import Content
+from uptane.verify.image import Assigned, Content, installed_image
 from uptane.verify.orders import check_order
 from uptane.verify.recheck import recheck
 
@@ -107,21 +107,29 @@ def prepare(means: Means, memory: Memory, plan: Plan) -> Workflow[AnyNeed, None]
         return
     image = install.check_wanted(current, assigned)
     slot = SLOTS[current.other]
-    held: int = yield Measure(slot)
-    if not 0 < held <= image.length:
-        if held:
-            yield from save(memory, install.erase(current, assigned))
-            yield EraseBlob(slot)
-        held = 0
-    yield from save(memory, install.write(memory.installation))
+    if current.images[current.other] != installed_image(image):
+        yield from _write(means, memory, assigned, image)
     try:
-        yield from _fill(means, image, slot, held)
         content = yield from measure(means, slot)
         yield from save(memory, install.prepare(memory.installation, assigned, content))
     except Rejected as refusal:
         if refusal.check in {Check.INSTALL_HASH, Check.INSTALL_LENGTH}:
-            yield EraseBlob(slot)  # what an earlier start left there is not this image: the next try begins anew
+            yield from save_filling(memory, b"")  # the next try begins anew
         raise
+
+
+def _write(means: Means, memory: Memory, assigned: Assigned, image: Image) -> Workflow[AnyNeed, None]:
+    """Erase the other slot, unless an earlier start was writing this very image to it, and write what is missing."""
+    slot = SLOTS[memory.installation.other]
+    held: int = yield Measure(slot)
+    if memory.filling != image.sha256 or held > image.length:
+        yield from save(memory, install.erase(memory.installation, assigned))
+        yield from save_filling(memory, b"")
+        yield EraseBlob(slot)
+        yield from save_filling(memory, image.sha256)
+        held = 0
+    yield from save(memory, install.write(memory.installation))
+    yield from _fill(means, image, slot, held)
 
 
 def _fill(means: Means, image: Image, slot: Blob, held: int) -> Workflow[AnyNeed, None]:

@@ -102,19 +102,24 @@ class Core:
 def reside(means: Means, pace: Pace) -> Workflow[AnyNeed, Finished]:
     """Start, then one cycle after the other; with `once` until there is nothing more to do at once.
 
+    Returns the result of the latest cycle that did something.
+
     Raises:
         StorageFailure, Rejected, Malformed: what is durable is no state to start from.
     """
     memory = yield from load(means)
     yield from boot(means, memory)
     failures = again = 0
+    last: Finished | None = None
     while True:
         finished = yield from cycle(means, memory)
+        if finished.result is not Result.IDLE or last is None:
+            last = finished
         again = again + 1 if finished.at_once and again < AGAIN_MAX else 0
         failures = failures + 1 if finished.result in _GROWING else 0
         if pace.once and not again:
             yield Announce(CycleEnded(finished, None))
-            return finished
+            return last
         pause_ms = 0 if again else _pause_ms(means, pace, finished, failures)
         yield Announce(CycleEnded(finished, pause_ms))
         yield Pause(pause_ms)

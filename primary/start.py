@@ -22,7 +22,7 @@ from uptane.errors import Check, StorageFailure
 from uptane.link.uds_client import Pause
 from uptane.link.uds_objects import Status
 from uptane.machine import Workflow
-from uptane.model.ids import EcuId, Repository
+from uptane.model.ids import Bundle, EcuId, Repository
 from uptane.model.reports import EcuState
 from uptane.moments import SECOND_MS, UtcTime
 from uptane.verify import attested, record
@@ -72,6 +72,7 @@ def load(means: Means) -> Workflow[AnyNeed, Memory]:
         refusals={int(code): count for code, count in refusals.items() if code.isdecimal()},
         # No nonce may be met again. When the count is lost: no ECU draws one a second, so the time is above it.
         nonces=nonces.get("drawn", held.clock.time if state.NONCES in lost else 0),
+        filling=(yield from _loaded(state.FILLING, lost)) or b"",
         journal_lost=journal_lost,
     )
     lost.extend((yield Damaged()))
@@ -219,7 +220,7 @@ def adopt(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     decided = bool(states & {EcuState.COMMITTED, EcuState.RELEASED})
     journal = Journal(
         bundle=bundle,
-        targets_version=_version_of(memory, told, part),
+        targets_version=_version_of(memory, told, bundle),
         stage=Stage.COMMITTING if decided else Stage.ROLLING_BACK,
         participants=means.layout.activation_order(part),
         coordinated=True,
@@ -229,10 +230,8 @@ def adopt(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     yield from save_transactions(memory, memory.transactions.under(journal))
 
 
-def _version_of(memory: Memory, told: dict[EcuId, Status], part: frozenset[EcuId]) -> int:
-    """The Targets version the transaction acts on, as our own record says, or the reports of its participants."""
-    if memory.installation.state in _BEGUN:
+def _version_of(memory: Memory, told: dict[EcuId, Status], bundle: Bundle) -> int:
+    """The Targets version the transaction acts on: as our own record says, or as its ECUs do, who got no newer one."""
+    if memory.installation.bundle == bundle:
         return memory.installation.targets_version
-    versions = [memory.reports[ecu].report.targets_version for ecu in part if ecu in memory.reports]
-    versions += [told[ecu].targets_version for ecu in part if ecu in told]
-    return versions[0] if versions else 1
+    return max(status.targets_version for status in told.values() if status.bundle == bundle)

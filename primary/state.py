@@ -6,6 +6,7 @@ never a transaction. A record is durable before Memory says so, and before anyon
     metadata/<repository>/<file>   each file when it has been verified (uptane.verify), roots first
     transaction                    the journal: before the first order of each stage (journal.py)
     installed/own                  this ECU's own Installation, before it acts by it
+    installed/filling              SHA-256 of the image being written to the other slot, once that is erased
     installed/refusals             what this ECU has refused since its last released update
     reports/<ecu>                  every ECU's latest report, as it was signed; our own before it leaves
     reports-silent                 since when which ECU has been silent
@@ -41,6 +42,7 @@ REFUSALS_MAX: Final = 8  # codes in a report
 
 TRANSACTION: Final = "transaction"
 INSTALLED: Final = "installed/own"
+FILLING: Final = "installed/filling"
 REFUSALS: Final = "installed/refusals"
 REPORTS: Final = "reports/"
 SILENT: Final = "reports-silent"
@@ -77,6 +79,7 @@ class Memory:
     admitted: bytes
     refusals: dict[int, int]
     nonces: int
+    filling: bytes = b""
     # Not durable:
     statuses: dict[EcuId, Status] = field(default_factory=dict)  # as last read; absent when the ECU did not answer
     blocks: dict[EcuId, Blocks] = field(default_factory=dict)  # what the line to each ECU bears
@@ -155,6 +158,13 @@ def save_installation(memory: Memory, installation: Installation, dumped: bytes)
     if installation != memory.installation:
         yield Save(INSTALLED, dumped)
         memory.installation = installation
+
+
+def save_filling(memory: Memory, sha256: bytes) -> Workflow[Save, None]:
+    """Remember which image (none if empty) the other slot is being written with."""
+    if sha256 != memory.filling:
+        yield Save(FILLING, sha256)
+        memory.filling = sha256
 
 
 def save_silent(memory: Memory, silent: dict[EcuId, UtcTime]) -> Workflow[Save, None]:

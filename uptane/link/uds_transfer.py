@@ -8,7 +8,7 @@ again with the same counter, which the ECU takes once. Image transfers resume wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from uptane.errors import LinkFailure
 from uptane.link.uds_client import Denied, Need, Silent, Unsafe, download, finish_transfer, put_block, read_status
@@ -22,7 +22,8 @@ REPEAT_MAX: Final = 8  # of one short block: at 1 % loss per frame one in 700,00
 FAILURES_MAX: Final = 12  # begun anew without one block arriving in between; each costs about a second
 GROW_AFTER: Final = 16  # blocks in a row without loss before they double
 
-Source: TypeAlias = "Callable[[int, int], Workflow[Need, bytes]]"
+# What a source needs is between it and whoever runs the workflow.
+Source: TypeAlias = Callable[[int, int], Workflow[Any, bytes]]
 """Gives `length` octets from `offset` on; asked in ascending order, again after a loss."""
 
 
