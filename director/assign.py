@@ -147,8 +147,8 @@ def _judge(vehicle: Vehicle, record: EcuRecord, image: Image) -> None:
         text = f"{vehicle.id}/{ecu.id} would refuse {image.filename}: {refused.check.value.text} ({refused.detail})"
         if refused.check is Check.INSTALL_COUNTER:
             text += (
-                f". To go back on purpose, sign the image again in the Image repository with a release counter of "
-                f"{floor} or higher: marque-repo publish FILE --release-counter {floor}"
+                f". To go back on purpose, publish it again with a release counter of "
+                f"{floor} or higher: marque-repo publish FILE --filename {image.filename} --counter {floor} ..."
             )
         raise Declined(Reason.REFUSED, text, refused.check) from refused
 

@@ -1,4 +1,7 @@
-"""Why the Director declines what an operator asks: a reason a program can tell apart, and a sentence for people."""
+"""Why the Director declines what an operator asks: a reason a program can tell apart, and a sentence for people.
+
+`Declined` is the Director's own no; `Refused` is how it looks at the operator's end.
+"""
 
 from __future__ import annotations
 
@@ -30,3 +33,11 @@ class Declined(MarqueError):
     def __str__(self) -> str:
         """The sentence, and the check's name if there is one."""
         return self.text if self.check is None else f"{self.text} [{self.check.name}]"
+
+
+class Refused(MarqueError):
+    """The Director says no; `check` is the rule of the vehicles that would be broken, if it is one."""
+
+    def __init__(self, text: str, check: Check | None = None) -> None:
+        self.check = check
+        super().__init__(text)

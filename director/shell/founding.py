@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,3 +143,32 @@ def give_identity(credential: tls.Credential, authority: tls.Authority, folder: 
 def _host_of(address: str) -> tuple[str, ...]:
     host = address.rpartition(":")[0]
     return (host,) if host else ()
+
+
+def certify_server(
+    folder: Folder, passphrase: bytes, request: Path, *, target: Path, names: Sequence[str] = ()
+) -> None:
+    """Sign a server's certificate by the fleet's authority.
+
+    Raises:
+        StorageFailure: a file cannot be read or written, or a wrong passphrase.
+        RequestRefused: the request is none.
+    """
+    authority = tls.Authority.load(folder.tls / "ca.pem", folder.tls / "ca.key", passphrase)
+    tls.write_public(target, authority.certify_server(tls.read_public(request), names))
+
+
+def certify_time(folder: Folder, passphrase: bytes, keys: Sequence[Path], settings: Settings) -> list[str]:
+    """Certify the time services whose folders are at hand, beside their public keys; say what was written.
+
+    Raises:
+        StorageFailure, RequestRefused: as `certify_server`.
+    """
+    written = []
+    for key in keys:
+        request, target = key.with_name("request.pem"), key.with_name("certificate.pem")
+        if request.exists() and not target.exists():
+            names = _host_of(settings.time_address)
+            certify_server(folder, passphrase, request, target=target, names=names)
+            written.append(f"{target}: written, the time service's certificate")
+    return written

@@ -96,9 +96,7 @@ def _ecu(section: Section, buses: set[str]) -> Ecu:
         id=EcuId(section.id("id")),
         hardware=HardwareId(section.id("hardware")),
         primary=primary,
-        verification=section.choice(
-            "verification", Verification, Verification.FULL if primary else Verification.PARTIAL
-        ),
+        verification=section.choice("verification", Verification, usual),
         bus="" if primary else section.text("bus"),
         address=0 if primary else section.integer("address", range(1, ADDRESS_MAX + 1)),
         filename=section.text("filename", "**"),

@@ -1,0 +1,64 @@
+"""Provisioning, from the operator's end: keys made here, public halves handed in, everything else written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from director.errors import Refused
+from director.shell.client import Client
+from director.shell.messages import key_message
+from director.shell.vehicle_directory import Addresses, make_keys, write
+from director.shell.vehicle_file import describe
+from uptane.model.ids import EcuId
+from uptane.rpc.gen import director_pb2 as pb
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to provision: a vehicle by id or file, which ECUs were exchanged, whether to revoke what was before."""
+
+    vehicle: str
+    exchanged: tuple[str, ...]
+    renew: bool
+    addresses: Addresses
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was provisioned."""
+
+    vehicle: str
+    ecus: Sequence[str]
+
+    def facts(self, out: Path) -> dict[str, Any]:
+        """For JSON."""
+        return {"vehicle": self.vehicle, "folders": {ecu: str(out / ecu) for ecu in self.ecus}}
+
+
+def provision_into(out: Path, client: Client, wish: Wish) -> Written:
+    """Provision a vehicle below `out`.
+
+    Raises:
+        Refused: the Director says no, or an exchanged ECU is not there.
+        LinkFailure, StorageFailure, SettingsError: as their names say.
+    """
+    file = Path(wish.vehicle)
+    base, vehicle = (file.parent, describe(file).vehicle) if file.is_file() else (Path(), wish.vehicle)
+    known, _ = client.provision(pb.ProvisionRequest(vehicle=vehicle))
+    ecus = [ecu.id for ecu in known.ecus]
+    strangers = sorted(set(wish.exchanged) - set(ecus))
+    if strangers:
+        raise Refused(f"{vehicle} has no ECU {', '.join(strangers)}")
+    made = make_keys(out, known, [EcuId(ecu) for ecu in wish.exchanged])
+    request = pb.ProvisionRequest(
+        vehicle=vehicle,
+        keys=[pb.EcuKey(ecu=ecu, public_key=key_message(key)) for ecu, key in made.keys.items()],
+        certificate_request=made.request,
+        replace=wish.renew or bool(wish.exchanged),
+    )
+    provisioned, files = client.provision(request)
+    write(out, provisioned, files, base=base, to=wish.addresses)
+    return Written(str(vehicle), ecus)
