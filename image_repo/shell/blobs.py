@@ -57,7 +57,7 @@ class Blobs:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._store = LocalStore(prefix=folder)
-            self._delete("staging")
+            self._sweep("staging")
         except (BaseError, OSError) as error:
             raise StorageFailure(f"the image store {folder} cannot be used: {_said(error)}") from error
 
@@ -121,7 +121,7 @@ class Blobs:
                 running.update(part)
                 writer.write(part)
         if running.digest() != sha256:
-            self._delete(staged)
+            obstore.delete(self._store, staged)
             self.forget(sha256)
             raise WrongOctets(f"the octets received have SHA-256 {running.hexdigest()}, announced was {name}")
         self._sync(staged)
@@ -131,7 +131,7 @@ class Blobs:
 
     def forget(self, sha256: bytes) -> None:
         """Remove what there is of an unfinished upload."""
-        self._delete(f"uploads/{sha256.hex()}")
+        self._sweep(f"uploads/{sha256.hex()}")
 
     # ----------------------------------------------------------------------------------------- whole blobs
 
@@ -195,15 +195,11 @@ class Blobs:
     def _parts_length(self, sha256: bytes) -> int:
         return sum(length for _path, length in self._parts(sha256))
 
-    def _delete(self, prefix: str) -> None:
-        """Remove a file, or a folder with its files."""
-        paths = [entry["path"] for entries in obstore.list(self._store, prefix) for entry in entries]
-        for path in paths or [prefix]:
-            try:
-                obstore.delete(self._store, path)
-            except FileNotFoundError:
-                continue
-        # What a crash left half written has names that obstore does not list.
+    def _sweep(self, prefix: str) -> None:
+        """Remove a folder with all that is in it, if there is one."""
+        for path in [entry["path"] for entries in obstore.list(self._store, prefix) for entry in entries]:
+            obstore.delete(self._store, path)
+        # What a crash left half written has names that obstore does not list, and it leaves empty folders.
         shutil.rmtree(self._folder / prefix, ignore_errors=True)
 
     def _sync(self, path: str) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,13 +58,13 @@ def secret_file(folder: Path, passphrase: bytes = PASSPHRASE) -> Path:
     return path
 
 
-def wait_for(condition: Any, seconds: float = START_S) -> Any:
-    """The first true answer of `condition`; fails when there is none in time."""
-    tick = Event()
-    for _ in range(int(seconds / 0.02)):
+def wait_for(condition: Any, seconds: float = START_S, tick: float = 0.02) -> Any:
+    """The first true answer of `condition`, asked every `tick` seconds; fails when there is none in time."""
+    never, end = Event(), time.monotonic() + seconds
+    while time.monotonic() < end:
         if found := condition():
             return found
-        tick.wait(0.02)
+        never.wait(tick)
     raise AssertionError("waited in vain")
 
 

@@ -90,6 +90,12 @@ def test_a_crash_while_putting_together_is_swept_up(store: Blobs, tmp_path: Path
     assert again.upload(digest, len(octets), 0, pieces(octets)).complete
 
 
+def test_a_store_that_was_used_opens_again(store: Blobs, tmp_path: Path) -> None:
+    octets, digest = image()
+    store.upload(digest, len(octets), 0, pieces(octets))
+    assert list(Blobs(tmp_path / "blobs").whole()) == [(digest, len(octets))]
+
+
 def test_half_written_parts_are_not_parts(store: Blobs, tmp_path: Path) -> None:
     octets, digest = image()
     store.upload(digest, len(octets), 0, pieces(octets[:1_000]))
