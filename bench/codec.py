@@ -16,7 +16,7 @@ from typing import Any
 import asn1tools
 
 import uptane.codec
-from bench.figures import SECOND_MS, Peer, Row, at_most, best_s, smaller
+from bench.figures import SECOND_MS, Peer, Row, at_most, best_in_turn_s, smaller
 from uptane.codec.oer import Oer
 from uptane.model.ids import Filename, HardwareId
 from uptane.model.metadata import Header, Image, ImageRepository, ImageTargets
@@ -103,20 +103,18 @@ def peer_apart(trees: list[dict[str, Any]]) -> tuple[Callable[[], object], Calla
 
 def rows() -> list[Row]:
     """All figures of this module, measured now; takes about 20 seconds."""
-    values = images(FEW)
-    trees = [as_tree(image) for image in values]
-    payload = write(values)
-    ours = {"encode": best_s(lambda: write(values)), "decode": best_s(lambda: read(payload))}
+    few, many = images(FEW), images(MANY)
+    trees = [as_tree(image) for image in few]
+    few_written, many_written = write(few), write(many)
+    ours = (lambda: write(few)), (lambda: read(few_written))
+    best = best_in_turn_s(*ours, *peer(trees), *peer_apart(trees))
     table: list[Row] = []
-    ways = (("asn1tools OER", peer(trees), FASTER), ("asn1tools OER, image by image", peer_apart(trees), None))
-    for name, actions, times in ways:
-        for verb, action in zip(ours, actions, strict=True):
-            theirs = Peer(name, best_s(action) * SECOND_MS)
-            table.append(smaller(f"{verb} {FEW:,} images", "ms", ours[verb] * SECOND_MS, theirs, times=times))
-    many = images(MANY)
-    payload_of_many = write(many)
-    grown = {"encode": best_s(lambda: write(many)), "decode": best_s(lambda: read(payload_of_many))}
-    for verb, seconds in grown.items():
-        growth = (seconds / MANY) / (ours[verb] / FEW)
+    for verb, mine, theirs, apart in zip(("encode", "decode"), best[:2], best[2:4], best[4:], strict=True):
+        name, figure = f"{verb} {FEW:,} images", mine * SECOND_MS
+        table.append(smaller(name, "ms", figure, Peer("asn1tools OER", theirs * SECOND_MS), times=FASTER))
+        table.append(smaller(name, "ms", figure, Peer("asn1tools OER, image by image", apart * SECOND_MS)))
+    grown = best_in_turn_s(*ours, lambda: write(many), lambda: read(many_written))
+    for verb, small, large in zip(("encode", "decode"), grown[:2], grown[2:], strict=True):
+        growth = (large / MANY) / (small / FEW)
         table.append(at_most(f"{verb}, time per image at {MANY:,} against {FEW:,}", "x", growth, limit=GROWTH_MAX))
     return table

@@ -1,6 +1,7 @@
-"""A figure beside its peer, and how time is taken: the best of some runs, garbage collection off.
+"""A figure beside its peer, and how time is taken: processor time, the best of some runs, garbage collection off.
 
-The best, because whatever else a machine does can only slow a run down. A row is what build/bench.json holds: name,
+Processor time and the best, because whatever else a machine does can only slow a run down; what is measured here keeps
+one processor busy and waits for nothing. A row is what build/bench.json holds: name,
 unit, ours, peer, peer_name, ratio (how many times better than the peer), aim, and whether it is met; None where there
 is no peer or no aim.
 """
@@ -27,7 +28,7 @@ class Peer(NamedTuple):
 
 
 def best_s(action: Callable[[], object], *, runs: int = 5, at_least_s: float = 0.0) -> float:
-    """Seconds of the fastest of `runs` calls, or of as many as `at_least_s` take, with garbage collection off."""
+    """Processor seconds of the fastest of `runs` calls, or of all in `at_least_s`; garbage collection is off."""
     fastest = float("inf")
     gc.collect()
     was_enabled = gc.isenabled()
@@ -35,14 +36,20 @@ def best_s(action: Callable[[], object], *, runs: int = 5, at_least_s: float = 0
     began, done = time.perf_counter(), 0
     try:
         while done < runs or time.perf_counter() < began + at_least_s:
-            start = time.perf_counter()
+            start = time.process_time()
             action()
-            fastest = min(fastest, time.perf_counter() - start)
+            fastest = min(fastest, time.process_time() - start)
             done += 1
     finally:
         if was_enabled:
             gc.enable()
     return fastest
+
+
+def best_in_turn_s(*actions: Callable[[], object], rounds: int = 5) -> list[float]:
+    """Processor seconds of each action's fastest call; they take turns, so that a slow second hits all."""
+    figures = [[best_s(action, runs=1) for action in actions] for _ in range(rounds)]
+    return [min(column) for column in zip(*figures, strict=True)]
 
 
 def smaller(name: str, unit: str, ours: float, peer: Peer, *, times: float | None = None) -> Row:

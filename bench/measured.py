@@ -18,7 +18,7 @@ MEASURED_S = 2.0  # of each round: both sides have as long to show their best
 
 
 class Measured(NamedTuple):
-    """What an action needed: seconds of its fastest run, and octets above the state before its first."""
+    """What an action needed: processor seconds of its fastest run, and octets above the state before its first."""
 
     seconds: float
     peak_octets: int
