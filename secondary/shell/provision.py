@@ -99,7 +99,7 @@ def initial_files(config: Config) -> dict[str, bytes]:
     for repository in Repository:
         folder = config.initial / repository.value
         for path in sorted(folder.rglob("*")):
-            if path.is_file():
+            if path.is_file() and path.suffix != ".new":  # a copy that was broken off
                 files[f"{repository.value}/{path.relative_to(folder).as_posix()}"] = _read(path)
     return files
 
