@@ -10,9 +10,7 @@ import can
 
 from uptane.link.bus_time import BusSpeed
 from uptane.link.can_frame import CAN_ID_MAX, DATA_LENGTHS, CanFrame
-from uptane.shell.can_wire import ARRIVALS_MAX, Arrival, failure
-
-Option = str | int | float | bool
+from uptane.shell.can_wire import ARRIVALS_MAX, Arrival, Option, failure
 
 _QUEUE_FULL = frozenset({errno.ENOBUFS, errno.EAGAIN})
 _ID_11_BIT_MAX = 0x7FF

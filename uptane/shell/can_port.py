@@ -20,9 +20,8 @@ from uptane.link.bus_model import BUDGET_PERCENT_MAX, BusModel
 from uptane.link.bus_time import BusSpeed, frame_ns
 from uptane.link.can_frame import FUNCTIONAL_TARGET, CanFrame, address_of
 from uptane.link.isotp_values import SendFrames
-from uptane.shell.can_library import LibraryWire, Option
 from uptane.shell.can_udp import HOP_LIMIT, PORT, UdpWire
-from uptane.shell.can_wire import Wire
+from uptane.shell.can_wire import Option, Wire
 
 RETRY_NS = 1_000_000  # a full interface is tried again after about four classic frames
 STUCK_NS = 1_000_000_000  # full for so long (ISO-TP's N_As), it is bus-off or alone on the bus
@@ -294,4 +293,7 @@ def _open_wire(settings: CanSettings, own: int | None) -> Wire:
         if options or not isinstance(port, int) or not isinstance(hop_limit, int):
             raise LinkFailure(f"CAN {interface} {channel}: its options are port and hop_limit, whole numbers")
         return UdpWire(channel, port=port, hop_limit=hop_limit, fd=settings.fd, own=own)
+    # python-can takes 12 MB of a board's memory: it is loaded where it drives the interface, and only there.
+    from uptane.shell.can_library import LibraryWire  # noqa: PLC0415
+
     return LibraryWire(interface, channel, fd=settings.fd, speed=settings.speed, options=options)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from uptane.link.bus_time import BusSpeed
-from uptane.shell.can_library import Option
 from uptane.shell.can_port import CanSettings
+from uptane.shell.can_wire import Option
 from uptane.shell.settings import Section
 
 UDP_MULTICAST: Final = "udp_multicast"

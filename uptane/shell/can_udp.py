@@ -1,8 +1,8 @@
 """CAN between processes: python-can's `udp_multicast` on the wire, at several times its rate.
 
 Each frame is one datagram, a msgpack map as python-can writes it, so stock python-can programs take part. Ours are
-made and read by their fixed shape, which is taken from python-can itself when this module is loaded; whatever has
-another shape is left to python-can. The map's timestamp, which python-can overwrites on receipt, carries the
+made and read by their fixed shape (the tests hold it against python-can's own); whatever has another shape is read as
+the map it is. The map's timestamp, which python-can overwrites on receipt, carries the
 monotonic time at which the bus model started the frame: so all our ports on a host agree on one time line, however
 late their processes wake. A time that is not within the last moments is not believed.
 
@@ -19,9 +19,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-import can
 import msgpack
-from can.interfaces.udp_multicast.utils import pack_message
 
 from uptane.errors import LinkFailure
 from uptane.link.bus_model import CATCH_UP_NS
@@ -52,10 +50,21 @@ class _Shape(NamedTuple):
 def _shape(length: int, *, fd: bool, brs: bool) -> _Shape:
     """What python-can writes, 32-bit identifiers being those above 65535."""
     data = b"\xa5" * length
-    probe = can.Message(
-        arbitration_id=CAN_ID_MAX, is_extended_id=True, data=data, is_fd=fd, bitrate_switch=brs, timestamp=-1.0
-    )
-    before_time, rest = pack_message(probe).split(_TIME.pack(-1.0))
+    probe = {
+        "timestamp": -1.0,
+        "arbitration_id": CAN_ID_MAX,
+        "is_extended_id": True,
+        "is_remote_frame": False,
+        "is_error_frame": False,
+        "channel": None,
+        "dlc": length,
+        "data": data,
+        "is_fd": fd,
+        "bitrate_switch": brs,
+        "error_state_indicator": False,
+    }
+    packed: bytes = msgpack.packb(probe, use_bin_type=True)
+    before_time, rest = packed.split(_TIME.pack(-1.0))
     before_id, rest = rest.split(CAN_ID_MAX.to_bytes(4, "big"))
     at = rest.index(b"data\xc4") + 6
     assert rest[at : at + length] == data

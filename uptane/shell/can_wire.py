@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 from typing import Protocol, TypeAlias
 
-import can
-
 from uptane.errors import LinkFailure
 from uptane.link.can_frame import CanFrame
+
+Option: TypeAlias = str | int | float | bool
+"""A further option of one of python-can's interfaces."""
 
 Arrival: TypeAlias = tuple[CanFrame, int, bool]
 """A data frame, the monotonic ns it came at, and whether its identifier has 29 bits (False: 11, not for us)."""
@@ -59,7 +60,7 @@ def failure(name: str, error: Exception) -> LinkFailure:
     """What went wrong with interface `name`, in words for whoever set it up."""
     cause: BaseException | None = error
     while cause is not None:
-        number = cause.error_code if isinstance(cause, can.CanError) else getattr(cause, "errno", None)
+        number = getattr(cause, "error_code", None) or getattr(cause, "errno", None)  # of can.CanError, of OSError
         if number in _WORDS:
             return LinkFailure(f"CAN {name}: {_WORDS[number]} ({error})")
         cause = cause.__cause__
