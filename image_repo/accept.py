@@ -7,7 +7,7 @@ is one that vehicles which follow this role will take.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,12 +27,12 @@ class Release:
 class Records(Protocol):
     """What the repository remembers of images; it never forgets a counter."""
 
-    def release(self, filename: Filename) -> Release | None:
-        """The latest image ever published under `filename`, by whatever role."""
+    def releases(self, filenames: Sequence[Filename]) -> Mapping[Filename, Release]:
+        """The latest image ever published under each of these names, by whatever role, where there was one."""
         ...
 
-    def counter(self, role: RoleName, hardware: HardwareId) -> int:
-        """The highest release counter `role` ever gave `hardware`; 0 if none."""
+    def counters(self, role: RoleName) -> Mapping[HardwareId, int]:
+        """The highest release counter `role` ever gave each hardware."""
         ...
 
 
@@ -58,15 +58,19 @@ def new_images(before: ImageTargets | None, after: ImageTargets) -> Iterator[Ima
             yield image
 
 
-def accept(role: RoleName, image: Image, records: Records, octets: Octets) -> None:
-    """Whether `role` may publish `image` now.
+def accept(role: RoleName, images: Sequence[Image], records: Records, octets: Octets) -> None:
+    """Whether `role` may publish these images now.
 
     Raises:
-        Rejected: because of the name, of the octets held, or of the release counter.
+        Rejected: because of a name, of the octets held, or of a release counter.
     """
-    _check_filename(image.filename)
-    _check_octets(image, octets)
-    _check_counter(role, image, records)
+    releases = records.releases([image.filename for image in images])
+    floors = records.counters(role)
+    for image in images:
+        _check_filename(image.filename)
+        _check_octets(image, octets)
+        _check_counter(image, releases.get(image.filename))
+        _check_floors(role, image, floors)
 
 
 def _check_filename(filename: Filename) -> None:
@@ -87,10 +91,9 @@ def _check_octets(image: Image, octets: Octets) -> None:
         raise Rejected(Check.PUBLISH_OCTETS, f"{image.filename}: the SHA-512 signed is not that of the octets held")
 
 
-def _check_counter(role: RoleName, image: Image, records: Records) -> None:
+def _check_counter(image: Image, before: Release | None) -> None:
     """A vehicle keeps the highest counter it released and refuses lower ones, so a lower one is published in vain."""
     now, given = image.filename, image.release_counter
-    before = records.release(image.filename)
     if before is not None and given < before.counter:
         raise Rejected(Check.PUBLISH_COUNTER, f"{now} had {before.counter}: give --counter {before.counter} or higher")
     if before is not None and given == before.counter and image.sha256 != before.sha256:
@@ -99,11 +102,13 @@ def _check_counter(role: RoleName, image: Image, records: Records) -> None:
             f"{now} is published with other content and counter {before.counter}: "
             f"give --counter {before.counter + 1} or higher, or another filename",
         )
-    # Per role: hardware ids are shared words, and no supplier may raise the floor under another's feet.
+
+
+def _check_floors(role: RoleName, image: Image, floors: Mapping[HardwareId, int]) -> None:
+    """Per role: hardware ids are shared words, and no supplier may raise the floor under another's feet."""
+    given = image.release_counter
     for hardware in image.hardware:
-        floor = records.counter(role, hardware)
+        floor = floors.get(hardware, 0)
         if given < floor:
-            raise Rejected(
-                Check.PUBLISH_COUNTER,
-                f"{now} has counter {given}, {hardware} has had {floor} of {role}: give --counter {floor} or higher",
-            )
+            detail = f"{image.filename} has counter {given}, {hardware} has had {floor} of {role}"
+            raise Rejected(Check.PUBLISH_COUNTER, f"{detail}: give --counter {floor} or higher")

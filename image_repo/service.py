@@ -204,8 +204,9 @@ def _judge_images(
     for role in sorted(roles):
         old, new = before.role(role), after.role(role)
         assert new is not None, "a role that is not reached has been refused"
-        for image in new_images(None if old is None else old.value, new.value):
-            accept(role, image, bench.records, bench.octets)
+        images = list(new_images(None if old is None else old.value, new.value))
+        accept(role, images, bench.records, bench.octets)
+        for image in images:
             search.check(role, image)
             yield Vouched(role, image)
 

@@ -7,7 +7,7 @@ changed or removed; the newest of a role is the one with the highest version. Th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from image_repo.accept import Release
 from image_repo.publish import Conflict, Publication, Vouched
 from uptane.errors import StorageFailure
+from uptane.model.ids import Filename, HardwareId, RoleName
 from uptane.moments import UtcTime
 
+ASKED_MAX = 500  # names in one query: SQLite takes 32,766 parameters, older ones 999
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000  # a publication of 100,000 images is written in 2,000
 
@@ -119,19 +121,21 @@ class Database:
             count, octets = connection.execute(query).one()
         return int(count), int(octets)
 
-    def release(self, filename: str) -> Release | None:
-        """The latest image ever published under `filename`."""
-        query = sa.select(RELEASES.c.sha256, RELEASES.c.counter).where(RELEASES.c.filename == filename)
+    def releases(self, filenames: Sequence[Filename]) -> Mapping[Filename, Release]:
+        """The latest image ever published under each of these names, where there was one."""
+        found: dict[Filename, Release] = {}
         with self._connection() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else Release(row.sha256, row.counter)
+            for start in range(0, len(filenames), ASKED_MAX):
+                asked = filenames[start : start + ASKED_MAX]
+                query = sa.select(RELEASES).where(RELEASES.c.filename.in_(asked))
+                found.update((row.filename, Release(row.sha256, row.counter)) for row in connection.execute(query))
+        return found
 
-    def counter(self, role: str, hardware: str) -> int:
-        """The highest release counter `role` ever gave `hardware`; 0 if none."""
-        query = sa.select(COUNTERS.c.counter).where(COUNTERS.c.role == role, COUNTERS.c.hardware == hardware)
+    def counters(self, role: RoleName) -> Mapping[HardwareId, int]:
+        """The highest release counter `role` ever gave each hardware."""
+        query = sa.select(COUNTERS.c.hardware, COUNTERS.c.counter).where(COUNTERS.c.role == role)
         with self._connection() as connection:
-            counter: int | None = connection.execute(query).scalar()
-        return counter or 0
+            return {row.hardware: row.counter for row in connection.execute(query)}
 
     # ------------------------------------------------------------------------------------------------ writing
 
@@ -153,8 +157,8 @@ class Database:
                 connection.execute(sa.insert(FILES), rows)
             except IntegrityError as error:  # that role has this version: versions are given once
                 raise Conflict("another publication came first: read the newest metadata, sign again") from error
-            for vouched in publication.images:
-                _record(connection, vouched)
+            if publication.images:
+                _record(connection, publication.images)
 
     @contextmanager
     def _connection(self, *, writing: bool = False) -> Iterator[sa.Connection]:
@@ -168,25 +172,26 @@ class Database:
             raise StorageFailure(f"{self._path}: {error.__cause__ or error}") from error
 
 
-def _record(connection: sa.Connection, vouched: Vouched) -> None:
-    """Remember an image: its octets may be fetched, its name and its hardware have had this counter."""
-    image = vouched.image
-    connection.execute(insert(IMAGES).values(sha256=image.sha256, length=image.length).on_conflict_do_nothing())
-    release = insert(RELEASES).values(filename=image.filename, sha256=image.sha256, counter=image.release_counter)
-    connection.execute(
-        release.on_conflict_do_update(
-            index_elements=[RELEASES.c.filename],
-            set_={"sha256": release.excluded.sha256, "counter": release.excluded.counter},
-        )
-    )
-    for hardware in image.hardware:
-        counter = insert(COUNTERS).values(role=vouched.role, hardware=hardware, counter=image.release_counter)
-        highest = sa.func.max(COUNTERS.c.counter, counter.excluded.counter)
-        connection.execute(
-            counter.on_conflict_do_update(
-                index_elements=[COUNTERS.c.role, COUNTERS.c.hardware], set_={"counter": highest}
-            )
-        )
+def _record(connection: sa.Connection, vouched: Sequence[Vouched]) -> None:
+    """Remember images: their octets may be fetched, their names and their hardware have had these counters."""
+    images = {each.image.sha256: {"sha256": each.image.sha256, "length": each.image.length} for each in vouched}
+    connection.execute(insert(IMAGES).on_conflict_do_nothing(), list(images.values()))
+    releases = [
+        {"filename": each.image.filename, "sha256": each.image.sha256, "counter": each.image.release_counter}
+        for each in vouched
+    ]
+    release = insert(RELEASES)
+    latest = {"sha256": release.excluded.sha256, "counter": release.excluded.counter}
+    connection.execute(release.on_conflict_do_update(index_elements=[RELEASES.c.filename], set_=latest), releases)
+    given = [
+        {"role": each.role, "hardware": hardware, "counter": each.image.release_counter}
+        for each in vouched
+        for hardware in each.image.hardware
+    ]
+    counter = insert(COUNTERS)
+    highest = {"counter": sa.func.max(COUNTERS.c.counter, counter.excluded.counter)}
+    key = [COUNTERS.c.role, COUNTERS.c.hardware]
+    connection.execute(counter.on_conflict_do_update(index_elements=key, set_=highest), given)
 
 
 def _configure(connection: sqlite3.Connection, _record_of_pool: object) -> None:

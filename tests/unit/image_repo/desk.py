@@ -41,16 +41,16 @@ def public(name: str) -> Key:
 class Memory:
     """Records and octets in memory, with the rules of the database."""
 
-    releases: dict[str, Release] = field(default_factory=dict)
-    counters: dict[tuple[str, str], int] = field(default_factory=dict)
+    released: dict[Filename, Release] = field(default_factory=dict)
+    floors: dict[RoleName, dict[HardwareId, int]] = field(default_factory=dict)
     blobs: dict[bytes, bytes] = field(default_factory=dict)
     online: list[LocalSigner] = field(default_factory=list)
 
-    def release(self, filename: Filename) -> Release | None:
-        return self.releases.get(filename)
+    def releases(self, filenames: Sequence[Filename]) -> Mapping[Filename, Release]:
+        return {filename: self.released[filename] for filename in filenames if filename in self.released}
 
-    def counter(self, role: RoleName, hardware: HardwareId) -> int:
-        return self.counters.get((role, hardware), 0)
+    def counters(self, role: RoleName) -> Mapping[HardwareId, int]:
+        return self.floors.get(role, {})
 
     def length(self, digest: bytes) -> int | None:
         return len(self.blobs[digest]) if digest in self.blobs else None
@@ -64,10 +64,10 @@ class Memory:
     def publish(self, publication: Publication) -> None:
         for vouched in publication.images:
             image = vouched.image
-            self.releases[image.filename] = Release(image.sha256, image.release_counter)
+            self.released[image.filename] = Release(image.sha256, image.release_counter)
+            floors = self.floors.setdefault(vouched.role, {})
             for hardware in image.hardware:
-                floor = self.counter(vouched.role, hardware)
-                self.counters[vouched.role, hardware] = max(floor, image.release_counter)
+                floors[hardware] = max(floors.get(hardware, 0), image.release_counter)
 
 
 class Desk:

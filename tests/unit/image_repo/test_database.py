@@ -54,26 +54,33 @@ def test_a_version_is_given_once(database: Database) -> None:
         database.publish(late, "bert", UTC)
     assert database.file("targets", 2) is None
     assert database.file("timestamp", None) == b"timestamp1"
-    assert database.release("late.bin") is None
+    assert not database.releases([Filename("late.bin")])
 
 
 def test_images_and_counters_are_remembered(database: Database) -> None:
     database.publish(publication(1, vouched(counter=4, content=1)), "anna", UTC)
     database.publish(publication(2, vouched(counter=7, content=2)), "anna", UTC)
     database.publish(publication(3, vouched("c.bin", counter=5, content=2, role="acme")), "anna", UTC)
-    assert database.release("a/b.bin") == Release(b"\2" * 32, 7)
-    assert database.counter("targets", "hw-2") == 7
-    assert database.counter("acme", "hw-1") == 5
-    assert database.counter("acme", "hw-3") == 0
+    assert database.releases([Filename("a/b.bin"), Filename("x")]) == {"a/b.bin": Release(b"\2" * 32, 7)}
+    assert database.counters(RoleName("targets")) == {"hw-1": 7, "hw-2": 7}
+    assert database.counters(RoleName("acme")) == {"hw-1": 5, "hw-2": 5}
+    assert database.counters(RoleName("nobody")) == {}
     assert database.published(b"\1" * 32) == 10
     assert database.published(b"\3" * 32) is None
     assert database.images_total() == (2, 20)
 
 
+def test_many_names_are_asked_for_at_once(database: Database) -> None:
+    images = [vouched(f"{number}.bin", counter=number) for number in range(1_201)]
+    database.publish(publication(1, *images), "anna", UTC)
+    found = database.releases([image.image.filename for image in images])
+    assert {name: release.counter for name, release in found.items()} == {f"{at}.bin": at for at in range(1_201)}
+
+
 def test_a_lower_counter_does_not_lower_the_floor(database: Database) -> None:
     database.publish(publication(1, vouched("a.bin", counter=7, content=1)), "anna", UTC)
     database.publish(publication(2, vouched("b.bin", counter=3, content=2)), "anna", UTC)
-    assert database.counter("targets", "hw-1") == 7
+    assert database.counters(RoleName("targets"))[HardwareId("hw-1")] == 7
 
 
 def test_all_of_it_is_there_after_opening_again(database: Database, tmp_path: Path) -> None:
@@ -81,7 +88,7 @@ def test_all_of_it_is_there_after_opening_again(database: Database, tmp_path: Pa
     database.close()
     again = Database(tmp_path / "state" / "repository.db")
     assert again.file("targets", None) == b"targets1"
-    assert again.release("a/b.bin") is not None
+    assert again.releases([Filename("a/b.bin")])
 
 
 def test_two_processes_cannot_both_publish_a_version(database: Database, tmp_path: Path) -> None:
