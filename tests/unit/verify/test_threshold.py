@@ -7,7 +7,7 @@ import pytest
 
 from tests.builders import CODEC, HASHER, NONCE, NOW, STRANGER, VERIFIER, Pair, key, sealed
 from uptane.codec.oer import Oer
-from uptane.crypto import valid
+from uptane.crypto import Ed25519Signer, HybridSigner, MlDsa44Signer, P256Signer, valid
 from uptane.errors import Check, Malformed, Rejected
 from uptane.model.ids import KeyId
 from uptane.model.metadata import DirectorTargets, ImageTargets, Timestamp
@@ -152,6 +152,17 @@ def test_a_key_without_an_id_is_found_whatever_the_hint() -> None:
     with pytest.raises(Rejected) as refusal:
         accept_from(VERIFIER, envelope(STRANGER, B), A.public, TimeAttestation, check=Check.TIME_SIGNATURES)
     assert refusal.value.check is Check.TIME_SIGNATURES
+
+
+def test_keys_of_all_kinds_count_alike_and_a_hybrid_counts_once() -> None:
+    """A hybrid key is one person's: both of its signatures are one, and half of it is none."""
+    classical, quantum_safe = Ed25519Signer.from_seed(b"c" * 32), MlDsa44Signer.from_seed(b"q" * 32)
+    hybrid, curve = HybridSigner(classical, quantum_safe), P256Signer.from_seed(b"p" * 32)
+    assert accepted(envelope(hybrid, curve), authority(2, hybrid, curve))
+    assert not accepted(envelope(hybrid), authority(2, hybrid, curve))
+    message = CODEC.message(PAYLOAD)
+    half = classical.sign(message) + bytes(len(quantum_safe.sign(message)))
+    assert not accepted(CODEC.seal(PAYLOAD, [Signature(hybrid.key_id, half)]), authority(1, hybrid))
 
 
 def test_a_file_may_have_its_limit_and_not_one_octet_more() -> None:
