@@ -6,17 +6,27 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from director.catalogue import Catalogue, reloaded
+from director.ceremony import first_root
 from director.enrol import enrol
+from director.fleet import Fleet
 from director.inventory import Ecu, Vehicle, Verification
 from director.issue import Fleetwide, Press, Signers, issue
+from director.poll import Desk
 from director.resolve import Resolution, Rule, resolve
+from tests.builders import ImageRepo
 from uptane.codec.oer import Oer
 from uptane.crypto import Ed25519Signer, Sha2, valid
-from uptane.model.ids import EcuId, Filename, HardwareId, VehicleId
-from uptane.model.metadata import LEVEL, DirectorTargets, Image
+from uptane.model.ids import EcuId, Filename, HardwareId, Role, VehicleId
+from uptane.model.metadata import LEVEL, DirectorTargets, Image, ImageTargets, Key, Root
+from uptane.model.metadata import Fleet as FleetSpeaker
 from uptane.model.reports import EcuReport, EcuState, InstalledImage, ManifestEntry, Outcome, VehicleManifest
+from uptane.model.signed import Authority, Verified
 from uptane.moments import UtcTime
+from uptane.verify.delegations import Wanted
 from uptane.verify.image import installed_image
+from uptane.verify.roles import check_snapshot, check_targets, check_timestamp
+from uptane.verify.root import first_root as check_first_root
 from uptane.verify.signing import sign
 from uptane.verify.threshold import Verifier
 
@@ -33,7 +43,7 @@ def signer(name: str) -> Ed25519Signer:
 
 
 KEYS = {ecu: signer(f"{VIN}/{ecu}") for ecu in HARDWARE}
-PRESS = Press(CODEC, Sha2(), Signers(signer("targets"), signer("snapshot"), signer("timestamp")), DAY_S)
+PRESS = Press(CODEC, Sha2(), Signers([signer("targets")], [signer("snapshot")], [signer("timestamp")]), DAY_S)
 
 
 def image(name: str, *, counter: int = 1, hardware: str = "", content: bytes | None = None) -> Image:
@@ -158,3 +168,60 @@ def entries(present: Vehicle) -> dict[str, str]:
     targets = CODEC.parse(CODEC.open(present.issued.targets, 1 << 20).payload)
     assert isinstance(targets, DirectorTargets)
     return {entry.ecu: entry.image.filename for entry in targets.entries}
+
+
+# --------------------------------------------------------------------------------------------------------- fleet
+
+ROOT_KEYS = {role: signer(role.value) for role in (Role.ROOT, Role.TIMESTAMP, Role.SNAPSHOT, Role.TARGETS, Role.TIME)}
+
+
+class Ring:
+    """Online keys at hand: those of the roles, and what tests add."""
+
+    def __init__(self, *more: Ed25519Signer) -> None:
+        self.keys = [*ROOT_KEYS.values(), *more]
+
+    def signers(self, authority: Authority) -> list[Ed25519Signer]:
+        return [key for key in self.keys if key.public in authority.keys.values()]
+
+
+def named(key: Ed25519Signer) -> Key:
+    return Key(key.key_id, key.public)
+
+
+def first() -> bytes:
+    """The Director's Root 1."""
+    root = first_root({role: [named(key)] for role, key in ROOT_KEYS.items()}, {}, NOW)
+    return sign(CODEC, root, [ROOT_KEYS[Role.ROOT]])
+
+
+def catalogue(word: Said) -> Catalogue:
+    """The Image repository as heard at NOW, saying `word`."""
+    repo = ImageRepo()
+    repo.root()
+    repo.issue()
+    trusted = reloaded(VERIFIER, {"root": repo.offered["1.root"]})[0].trusted
+    timestamp = check_timestamp(VERIFIER, repo.offered["timestamp"], trusted, utc=NOW)
+    snapshot = check_snapshot(
+        VERIFIER, repo.offered[f"{repo.versions['snapshot']}.snapshot"], trusted, timestamp=timestamp, utc=NOW
+    )
+    listed = snapshot.value.files.find("targets")
+    assert listed is not None
+    octets = repo.offered[f"{repo.versions['targets']}.targets"]
+    targets = check_targets(VERIFIER, octets, trusted, ImageTargets, listed=listed.info, utc=NOW)
+    held = replace(trusted, timestamp=timestamp, snapshot=snapshot, targets=targets)
+    images = {Wanted(image.filename, kind): image for image in word.images.values() for kind in image.hardware}
+    return Catalogue(held, images, NOW if word.known else None)
+
+
+def fleet(word: Said, rules: tuple[Rule, ...] = ()) -> Fleet:
+    """A fleet under Root 1."""
+    octets = first()
+    return Fleet((octets,), first_root_of(octets), rules, catalogue(word), 300)
+
+
+def first_root_of(octets: bytes) -> Verified[Root]:
+    return check_first_root(VERIFIER, octets, FleetSpeaker())
+
+
+DESK = Desk(VERIFIER, PRESS)

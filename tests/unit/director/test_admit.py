@@ -130,6 +130,11 @@ ROWS = [
     Row("lower report counter", Check.REPORT_COUNTER, lambda w: _brake_says(w, counter=0)),
     Row("other hardware", Check.REPORT_HARDWARE, lambda w: _brake_says(w, hardware=HardwareId("other-hw"))),
     Row("from the future", Check.REPORT_TIME, lambda w: _brake_says(w, time=UtcTime(NOW + CLOCK_SKEW_MAX_S + 1))),
+    Row(
+        "silent since the future",
+        Check.REPORT_TIME,
+        lambda w: replace(w, silent={"brake": UtcTime(2**64 - 1)}).manifest(),
+    ),
     # What any envelope may be.
     Row("a report in place of the manifest", Check.KIND, lambda w: signed_report(report("gw", counter=2))),
     Row("a manifest in place of a report", Check.KIND, lambda w: _in_place_of_brake(w, _by(w, "brake"))),

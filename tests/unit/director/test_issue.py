@@ -184,4 +184,4 @@ def test_a_reissue_keeps_what_is_on_record(present: Vehicle, word: Said) -> None
 def test_signed_by_the_keys_it_was_given(present: Vehicle, word: Said) -> None:
     issued, _, _ = decide(present, word)
     envelope = CODEC.open(issued_of(issued).targets, 1 << 20)
-    assert [signature.key_id for signature in envelope.signatures] == [PRESS.signers.targets.key_id]
+    assert [signature.key_id for signature in envelope.signatures] == [PRESS.signers.targets[0].key_id]
