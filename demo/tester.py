@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,10 @@ FRAME_BASE = 0x1CDA0000  # docs/wire.md, section 7
 LATEST_REFUSAL = 0xFD03
 STATUS = 0xFD00
 NONCE = 0xFD02
+
+
+# udsoncan logs each refusal as an exception; here refusals are what is looked for.
+logging.getLogger("UdsClient").addHandler(logging.NullHandler())
 
 
 class _Octets(udsoncan.DidCodec):

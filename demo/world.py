@@ -18,6 +18,7 @@ from uptane.link.bus_time import BusSpeed
 VEHICLE = "DEMO0000000000001"  # 17 characters, as a VIN
 SUPPLIER = "optics"  # signs for the camera, by delegation
 SAFE = "safe\n"
+POLL_SECONDS = 2  # a fleet polls every few minutes; a demo is watched
 
 
 @dataclass
@@ -94,6 +95,8 @@ def found(world: World) -> None:
         str(world.folder / "time" / "public.pem"),
         "--image-repo",
         str(world.folder / "image"),
+        "--poll",
+        str(POLL_SECONDS),
         *secret,
     )
 
