@@ -1,13 +1,36 @@
-"""Entry point of primary: parse, wire, run."""
+"""Entry point of a Primary: parse, wire, run.
+
+marque-primary run --config FILE [--progress FILE]             be this Primary, until SIGTERM
+marque-primary once --config FILE [--progress FILE] [--json]   one update, if there is one
+marque-primary status --config FILE [--json]                   what is durable of it
+"""
+
+from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 
 def main() -> None:
-    """Say that there is nothing to run yet."""
+    """Refuse to run without assertions, then do what was asked."""
     if not __debug__:
         sys.exit("assertions are part of the design: do not run with -O")
-    sys.exit("primary: not wired yet")
+    match sys.argv[1:]:
+        case ["run", "--config", file]:
+            _reside(file, None)
+        case ["run", "--config", file, "--progress", progress]:
+            _reside(file, progress)
+        case _:
+            from primary.shell.command_line import app  # noqa: PLC0415
+
+            app()
+
+
+def _reside(file: str, progress: str | None) -> None:
+    """The one command that stays: typer would take 8 to 16 MB of a board's memory for as long as it runs."""
+    from primary.shell.process import run_resident  # noqa: PLC0415
+
+    sys.exit(run_resident(Path(file), None if progress is None else Path(progress)))
 
 
 if __name__ == "__main__":

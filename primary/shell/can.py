@@ -1,0 +1,91 @@
+"""The vehicle's buses as sources of events; an interface that is gone is opened again and again, without a person."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from primary.buses import OnBus
+from uptane.errors import LinkFailure
+from uptane.link.isotp_values import FramesHeard, FramesSent, SendFrames
+from uptane.shell.can_port import CanPort
+
+REOPEN_NS: Final = 1_000_000_000
+
+log = logging.getLogger("marque.can")
+
+
+class BusSource:
+    """Frames in and out of the bus `name`, on a port that `opener` opens.
+
+    A Primary starts without its buses, too: what it has to say of silent ECUs, the Director should hear.
+    """
+
+    def __init__(
+        self, name: str, opener: Callable[[], CanPort], clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._name = name
+        self._opener = opener
+        self._clock_ns = clock_ns
+        self._port: CanPort | None = None
+        self._reopen_ns = 0
+        self._said = False
+
+    def fileno(self) -> int | None:
+        """The interface's descriptor; None while it is gone, or if it has none."""
+        return None if self._port is None else self._port.fileno()
+
+    def wake_ns(self) -> int | None:
+        """When there is something to send, to ask for, or to open."""
+        return self._reopen_ns if self._port is None else self._port.wake_ns()
+
+    def take(self) -> Sequence[OnBus]:
+        """Send what is due, take what has come."""
+        port = self._port or self._open()
+        if port is None:
+            return ()
+        try:
+            exchange = port.exchange()
+        except LinkFailure as failure:
+            self._lose(port, failure)
+            return ()
+        events = [OnBus(self._name, FramesSent(ticket)) for ticket in exchange.tickets]
+        if exchange.frames:
+            events.append(OnBus(self._name, FramesHeard(exchange.frames)))
+        return events
+
+    def send(self, run: SendFrames) -> None:
+        """Send frames; while the interface is gone they are lost, as on a bus that is cut."""
+        if self._port is None:
+            return
+        try:
+            self._port.send(run)
+        except LinkFailure as failure:
+            self._lose(self._port, failure)
+
+    def close(self) -> None:
+        """Give the interface back."""
+        if self._port is not None:
+            self._port.close()
+
+    def _open(self) -> CanPort | None:
+        if self._clock_ns() < self._reopen_ns:
+            return None
+        try:
+            self._port = self._opener()
+        except LinkFailure as failure:
+            self._reopen_ns = self._clock_ns() + REOPEN_NS
+            if not self._said:
+                log.warning("%s; trying again every second", failure)
+                self._said = True
+            return None
+        self._said = False
+        return self._port
+
+    def _lose(self, port: CanPort, failure: LinkFailure) -> None:
+        log.warning("%s; opening it again every second", failure)
+        port.close()
+        self._port = None
+        self._reopen_ns = self._clock_ns() + REOPEN_NS

@@ -1,0 +1,118 @@
+"""A Primary as a process: one at a time, until a signal ends it or, with `once`, until there is nothing more to do.
+
+Exit statuses (sysexits.h where one fits): 0 done or nothing to do; 3 rolled back; 4 waiting for the vehicle or an ECU;
+5 a check refused what was offered; 69 a server cannot be reached; 70 a bug; 74 storage; 78 the configuration.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from primary.cycle import Finished, Result
+from primary.needs import Note
+from primary.primary import CycleEnded, Pace
+from primary.shell.board import Board
+from primary.shell.config import load
+from primary.shell.progress import Display, JsonLines, Lines, say
+from uptane.errors import LinkFailure, MarqueError, StorageFailure
+from uptane.shell.files import Store
+from uptane.shell.loop import stopped_by_signals
+from uptane.shell.settings import SettingsError
+
+EX_UNAVAILABLE: Final = 69
+EX_IOERR: Final = 74
+EX_CONFIG: Final = 78
+_STATUS: Final = ((SettingsError, EX_CONFIG), (StorageFailure, EX_IOERR), (LinkFailure, EX_UNAVAILABLE))
+STATUS_OF: Final = {
+    Result.IDLE: 0,
+    Result.DONE: 0,
+    Result.ROLLED_BACK: 3,
+    Result.WAITING: 4,
+    Result.TRYING: 4,
+    Result.REFUSED: 5,
+    Result.UNREACHABLE: EX_UNAVAILABLE,
+    Result.STORAGE: EX_IOERR,
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The exit status of what was done, and how the last cycle ended."""
+
+    status: int = 0
+    finished: Finished | None = None
+
+
+def run_resident(file: Path, progress: Path | None) -> int:
+    """Be the Primary that `file` describes, until SIGTERM; return the exit status of the process."""
+    displays: list[Display] = [Lines(say)]
+    with explained() as outcome:
+        if progress is not None:
+            displays.append(JsonLines(progress))
+        _run(file, displays, outcome, once=False)
+    return outcome.status
+
+
+def run_once(file: Path, displays: Sequence[Display]) -> Outcome:
+    """One update, if there is one."""
+    with explained() as outcome:
+        _run(file, displays, outcome, once=True)
+    return outcome
+
+
+def _run(file: Path, displays: Sequence[Display], outcome: Outcome, *, once: bool) -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def show(effect: Note | CycleEnded) -> None:
+        for display in displays:
+            display.show(effect)
+
+    config = load(file)
+    store = Store(config.state)
+    with _alone(config.state / "lock"):
+        board = Board(config, store, Pace(config.poll_s, once), show)
+        try:
+            with stopped_by_signals(board.stop):
+                if not once:
+                    say(f"{config.layout.ecu} is ready, with {len(config.layout.secondaries)} Secondaries")
+                outcome.status = board.run()
+        finally:
+            board.close()
+            for display in displays:
+                display.close()
+    if board.outcome is None:
+        return
+    ended = board.outcome.outcome
+    if isinstance(ended, MarqueError):
+        raise ended
+    outcome.finished = ended
+    outcome.status = outcome.status or STATUS_OF[ended.result]
+
+
+@contextmanager
+def explained() -> Iterator[Outcome]:
+    """Turn what is known to go wrong into one line for people and an exit status."""
+    outcome = Outcome()
+    try:
+        yield outcome
+    except MarqueError as error:
+        sys.stderr.write(f"marque-primary: {error}\n")
+        outcome.status = next((status for kind, status in _STATUS if isinstance(error, kind)), EX_CONFIG)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process has the state; the lock goes with the process, however it ends."""
+    with path.open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StorageFailure(f"{path}: another process is this Primary; stop it first") from error
+        yield
