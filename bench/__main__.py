@@ -73,6 +73,8 @@ def show(rows: Sequence[Row], *, as_json: bool) -> None:
     if as_json:
         print(text)
         return
+    if not rows:
+        return
     missed = unmet(rows)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(table(rows))
