@@ -1,25 +1,29 @@
 """Every figure of the project, beside its peer: `python -m bench [NAME ...] [--json]`.
 
-Names are modules of this package that have `rows()`; without names, all run. The rows go into build/bench.json and a
+Names are modules of this package that have `rows()`, listed in MODULES; without names, all run. The rows go into build/bench.json and a
 table. A figure whose aim is not met is shown as such and is no error.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from bench import codec, isotp, metadata, sizes
 from bench.figures import BUILD, Row, unmet
 
-MODULES = ("codec", "metadata", "sizes", "isotp", "poll")
+MODULES: dict[str, Callable[[], list[Row]]] = {
+    "codec": codec.rows,
+    "metadata": metadata.rows,
+    "sizes": sizes.rows,
+    "isotp": isotp.rows,
+}
 OUTPUT = BUILD / "bench.json"
 WIDTH = 150  # columns, where there is no terminal to ask
 COLUMNS = ("what", "unit", "ours", "peer", "", "ratio", "aim", "met")
@@ -38,7 +42,7 @@ def main() -> int:
         parser.error(f"no such figures: {', '.join(unknown)}; there are {', '.join(MODULES)}")
     rows: list[Row] = []
     try:
-        for more in measured(options.names or MODULES):
+        for more in measured(options.names or list(MODULES)):
             rows += more
     finally:
         show(rows, as_json=options.json)
@@ -58,10 +62,7 @@ def measured(names: Sequence[str]) -> Iterator[list[Row]]:
         task = progress.add_task("", total=len(names))
         for name in names:
             progress.update(task, description=f"measuring {name}")
-            if importlib.util.find_spec(f"bench.{name}") is None:
-                progress.console.print(f"bench.{name} is not there yet: skipped")
-            else:
-                yield importlib.import_module(f"bench.{name}").rows()
+            yield MODULES[name]()
             progress.advance(task)
 
 

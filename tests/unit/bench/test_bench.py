@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import codec, figures, metadata_ours, metadata_tuf, reference, sizes
+from bench.__main__ import MODULES
 from bench.carried import delivery
 from bench.figures import Peer
 from uptane.errors import Rejected
@@ -89,6 +90,12 @@ def test_the_command_writes_its_rows(tmp_path: Path) -> None:
     written = json.loads(output.read_text(encoding="utf-8"))
     assert json.loads(done.stdout) == written
     assert all(set(row) == KEYS for row in written)
+
+
+def test_every_module_with_rows_is_gathered() -> None:
+    folder = Path(figures.__file__).parent
+    with_rows = {path.stem for path in folder.glob("*.py") if "\ndef rows()" in path.read_text(encoding="utf-8")}
+    assert with_rows == set(MODULES)
 
 
 def test_the_command_refuses_what_it_does_not_know() -> None:
