@@ -1,7 +1,7 @@
 """Every figure of the project, beside its peer: `python -m bench [NAME ...] [--json]`.
 
-Names are modules of this package that have `rows()`, listed in MODULES; without names, all run. The rows go into build/bench.json and a
-table. A figure whose aim is not met is shown as such and is no error.
+Names are modules of this package that have `rows()`, listed in MODULES; without names, all run. The rows go into
+build/bench.json and a table. A figure whose aim is not met is shown as such and is no error.
 """
 
 from __future__ import annotations
