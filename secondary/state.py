@@ -144,7 +144,7 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
     time_record = records.get(f"{Repository.DIRECTOR.value}/{TIME_FILE}")
     clock = attested.load(time_record, director.trusted.root, facts.floor)
     written = records.get(INSTALLATION)
-    counts = refusals.load(records.get(REFUSALS))
+    counts = _refusals(records.get(REFUSALS))
     for _ in found.damaged:
         counts = refusals.counted(counts, Check.STATE_DAMAGED)
     ceiling = _counter(records.get(REPORT))
@@ -194,6 +194,14 @@ def forget_refusals(state: State) -> Workflow[Need, None]:
 def counter_octets(value: int) -> bytes:
     """A counter as a record."""
     return value.to_bytes(_COUNTER_LENGTH)
+
+
+def _refusals(octets: bytes | None) -> Refusals:
+    """The refusals; a record that cannot be read stops nobody from booting, and is reported."""
+    try:
+        return refusals.load(octets)
+    except StorageFailure:
+        return refusals.counted(refusals.NO_REFUSALS, Check.STATE_DAMAGED)
 
 
 def _counter(octets: bytes | None) -> int:

@@ -20,6 +20,7 @@ from uptane.moments import UtcTime
 from uptane.shell.files import Damaged, Store
 from uptane.verify import record
 from uptane.verify.installation import factory
+from uptane.verify.trusted import ROOT_FILE
 
 NONCE_SEED: Final = "nonce-seed"
 NONCE_SEED_LENGTH: Final = 32
@@ -42,7 +43,7 @@ def provision(config: Config, store: Store, slots: Slots) -> None:
     if INSTALLATION in store.names():
         return
     initial = initial_files(config)
-    if not any(name.endswith("/root") for name in initial):
+    if f"{Repository.DIRECTOR.value}/{ROOT_FILE}" not in initial:
         raise ProvisionError(f"{config.initial}: no initial metadata; copy the folder that provisioning wrote")
     _factory_image(config, slots)
     for name, octets in initial.items():

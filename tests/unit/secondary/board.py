@@ -404,8 +404,7 @@ class Client:
     def install(self, octets: bytes, *, restart: bool = True) -> Iterator[str]:
         """Erase if need be, transfer from where the download stands, check, dependencies, restart: each answer."""
         yield self.ask("1002")
-        status = self.status()
-        if status.next_offset == 0 or status.entry_digest != self.board.entry_digest():
+        if self.status().entry_digest != self.board.entry_digest():
             yield self.ask("3101ff00")
         start = self.status().next_offset
         if start < len(octets):

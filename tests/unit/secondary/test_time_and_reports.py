@@ -188,6 +188,12 @@ def test_a_lost_counter_starts_above_every_one_used(board: Board, client: Client
 # ------------------------------------------------------------------------------------------------------ refusals
 
 
+def test_refusals_that_cannot_be_read_stop_no_boot(board: Board, client: Client) -> None:
+    board.records["refusals"] = b"{}"
+    board.power_up()
+    assert client.report().refusals == (Refusal(Check.STATE_DAMAGED.code, 1),)
+
+
 def test_refusals_are_counted_by_check_and_written_at_powers_of_two(board: Board, client: Client) -> None:
     client.ask("1001")
     board.log.clear()
