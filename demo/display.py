@@ -13,7 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+WIDTH_MIN = 110  # columns of the closing table; a narrower terminal wraps, a pipe has no width of its own
 console = Console(highlight=False)
+if not console.is_terminal:
+    console = Console(highlight=False, width=WIDTH_MIN)
 
 
 def say(text: str) -> None:
@@ -85,12 +88,13 @@ def bars(ecus: Sequence[tuple[str, int]]) -> Iterator[Bars]:
 def closing_table(report: dict[str, Any]) -> Table:
     """What the Director believes, and why: one row per ECU."""
     table = Table(title=f"Vehicle {report['vehicle']}: what signed, confirmed reports prove", title_justify="left")
-    for name in ("ECU", "hardware", "verification", "before", "assigned", "after", "proven"):
-        table.add_column(name)
+    for name in ("ECU", "hardware", "verifies", "before", "after", "frames", "octets", "proven"):
+        table.add_column(name, overflow="fold", justify="right" if name in {"frames", "octets"} else "left")
     for ecu in report["ecus"]:
         proven = "[green]yes[/]" if ecu["proven"] else "[red]no[/]"
-        cells = (ecu["ecu"], ecu["hardware"], ecu["verification"], ecu["before"], ecu["assigned"], ecu["after"])
-        table.add_row(*(cell or "-" for cell in cells), proven)
+        cells = (ecu["ecu"], ecu["hardware"], ecu["verification"], ecu["before"] or "-", ecu["after"] or "-")
+        traffic = (f"{ecu['frames']:,}", f"{ecu['octets']:,}") if ecu["frames"] else ("-", "-")
+        table.add_row(*cells, *traffic, proven)
     return table
 
 

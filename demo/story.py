@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Story:
         if attack is not None and attack.when is When.BEFORE:
             self._play(attack)
             self._refused_by_now(attack)
-        with self._phase("update"):
+        with self._phase("update, from publishing to proof"):
             self._update(attack if attack is not None and attack.when is When.DURING else None)
         if attack is not None and attack.when is When.AFTER:
             self._play(attack)
@@ -122,9 +123,11 @@ class Story:
         """Show what the Primary does until the Director has every ECU proven; ask the Director once a second."""
         deadline = time.monotonic() + UPDATE_SECONDS_MAX
         next_look = 0.0
+        clock = PhaseClock(self._seconds)
         while time.monotonic() < deadline:
             for note in follow.lines():
                 shown.show(note)
+                clock.note(str(note["step"]))
             self.world.crew.check()
             if time.monotonic() >= next_look:
                 status = {ecu["ecu"]: ecu for ecu in self.world.status()["ecus"]}
@@ -144,12 +147,17 @@ class Story:
     def _report(self) -> dict[str, Any]:
         status = self.world.status()
         by_name = {ecu["ecu"]: ecu for ecu in status["ecus"]}
-        assert self._monitor is not None
-        bus = self._monitor.stop()
-        self._monitor = None
+        monitor, self._monitor = self._monitor, None
+        assert monitor is not None
+        bus = monitor.stop()
+        rows = []
+        for ecu in ECUS:
+            place = (ecu.bus, ecu.address)
+            traffic = {"frames": monitor.frames[place], "octets": monitor.octets[place]}
+            rows.append(self._row(ecu, by_name[ecu.name]) | traffic)
         return {
             "vehicle": status["vehicle"],
-            "ecus": [self._row(ecu, by_name[ecu.name]) for ecu in ECUS],
+            "ecus": rows,
             "bus": bus,
             "seconds": {phase: round(seconds, 2) for phase, seconds in self._seconds.items()},
             "refused": self._refusals or list(_refused(status)),
@@ -174,6 +182,22 @@ class Story:
         started = time.monotonic()
         yield
         self._seconds[name] = time.monotonic() - started
+
+
+@dataclass
+class PhaseClock:
+    """Adds up how long the Primary spends in each step of the update, from what it writes while it works."""
+
+    seconds: dict[str, float]
+    step: str = "assignment to first step"
+    since: float = field(default_factory=time.monotonic)
+
+    def note(self, step: str) -> None:
+        """The Primary is at `step` now."""
+        now = time.monotonic()
+        name = f"update: {self.step}"
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self.since
+        self.step, self.since = step, now
 
 
 def _refused(status: dict[str, Any]) -> Iterator[dict[str, Any]]:
