@@ -208,11 +208,12 @@ def activate_own(means: Means, memory: Memory, journal: Journal) -> Workflow[Any
 
 def _start_own(means: Means, memory: Memory, journal: Journal) -> Workflow[AnyNeed, str]:
     """Start our new image; returns only why it may not be started."""
-    for _ in range(OWN_TIME_TRIES):
+    for attempt in range(OWN_TIME_TRIES):
         if memory.held.clock.attested:
             break
+        if attempt:
+            yield Pause(OWN_TIME_PAUSE_MS)
         yield from refresh_time(means, memory)  # power was lost since we were prepared, and with it the time
-        yield Pause(OWN_TIME_PAUSE_MS)
     try:
         if journal.coordinated:
             yield from own.obey(means, memory, order_of(means, journal, Phase.ACTIVATE))

@@ -131,6 +131,7 @@ def carry_on(means: Means, memory: Memory, plan: Plan | None) -> Workflow[AnyNee
         if missing:
             yield Note(STEP_OF[journal.stage], f"not acknowledged by {', '.join(missing)}")
             return False
+        yield Note(STEP_OF[journal.stage], "acknowledged by every ECU that took part")
         if journal.stage is Stage.COMMITTING:
             yield from save(memory, memory.transactions.under(_journal(memory).at(Stage.RELEASING)))
         else:
