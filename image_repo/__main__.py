@@ -18,6 +18,7 @@ from image_repo.shell.options import (
     AsRole,
     Json,
     KeyFile,
+    OnlineSecret,
     Passphrase,
     Repo,
     SchemeName,
@@ -57,7 +58,7 @@ def init(
     targets_keys: Annotated[str, typer.Option(help="The same for Targets.")] = "1/1",
     scheme: SchemeName = Scheme.ED25519,
     passphrase_file: Secret = None,
-    online_passphrase_file: Annotated[Path | None, typer.Option(help="Of the server's keys; else the same.")] = None,
+    online_passphrase_file: OnlineSecret = None,
     as_json: Json = False,
 ) -> None:
     """Found a repository: keys (offline and online apart, encrypted), certificates, the first metadata."""

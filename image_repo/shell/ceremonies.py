@@ -12,12 +12,12 @@ from image_repo.ceremony import Holders, holders_of, rotated
 from image_repo.delegate import pattern, role_name, with_delegation, without_role
 from image_repo.publish import ROOT, first_targets, renewed
 from image_repo.shell.client import Client, Refused
-from image_repo.shell.folder import ONLINE, Folder, KeyRing
+from image_repo.shell.folder import ONLINE, Folder, KeyRing, write_whole
 from image_repo.shell.publishing import Desk, Done, Draft, draft, drafted, submit_drafts, targets_of
 from image_repo.standing import Standing
 from uptane.codec.oer import Oer
 from uptane.crypto import LocalSigner, key_id_of
-from uptane.errors import Malformed, StorageFailure
+from uptane.errors import Malformed
 from uptane.model.ids import HardwareId, Role, RoleName, name
 from uptane.model.metadata import DelegatedRole, Delegation, ImageTargets, Key, Paths
 from uptane.model.signed import Authority, PublicKey, Scheme
@@ -171,12 +171,7 @@ def keep_root(folder: Folder, client: Client) -> None:
     root = client.standing().root
     version = f"{root.value.header.version}.{ROOT}"
     for path in (folder.public / version, folder.public / ROOT, folder.operator / ROOT):
-        fresh = path.with_name(f"{path.name}.new")
-        try:
-            fresh.write_bytes(root.octets)
-            fresh.replace(path)
-        except OSError as error:
-            raise StorageFailure(f"{path}: {error.strerror}") from error
+        write_whole(path, root.octets)
 
 
 def _root_authority(standing: Standing) -> Authority:

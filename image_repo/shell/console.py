@@ -11,13 +11,14 @@ import typer
 from image_repo.delegate import role_name
 from image_repo.publish import ROOT, Occasion, Terms, first_targets
 from image_repo.shell import ceremonies, publishing
-from image_repo.shell.bundle import give_bundle
+from image_repo.shell.bundle import give_bundle, renew_certificate
 from image_repo.shell.folder import ONLINE, Folder, KeyRing
 from image_repo.shell.options import (
     HERE,
     AsRole,
     Json,
     KeyFile,
+    OnlineSecret,
     Passphrase,
     Repo,
     SchemeName,
@@ -103,7 +104,7 @@ def rotate(
     repo: Repo = HERE,
     server: Server = None,
     passphrase_file: Secret = None,
-    online_passphrase_file: Annotated[Path | None, typer.Option(help="Of the server's keys; else the same.")] = None,
+    online_passphrase_file: OnlineSecret = None,
     as_json: Json = False,
 ) -> None:
     """Give a role new keys, by a new Root; the old ones are revoked. Needs a threshold of the Root keys."""
@@ -224,6 +225,26 @@ def operator(
         address = server or f"{settings.address.rsplit(':', 1)[0]}:{settings.operator_port}"
         tls.write_public(out / "address", f"{address}\n".encode())
         say(f"{out}: bundle of {who}, certificate {serial}", as_json=as_json, serial=serial, folder=str(out))
+
+
+@app.command()
+def certify(
+    *,
+    repo: Repo = HERE,
+    passphrase_file: Secret = None,
+    online_passphrase_file: OnlineSecret = None,
+    as_json: Json = False,
+) -> None:
+    """Give the server a new certificate, for the names in repository.toml; it takes it when it starts next."""
+    with reporting(as_json=as_json):
+        folder = Folder(repo)
+        names = folder.settings().names
+        secret = Passphrase(passphrase_file)
+        online = Passphrase(online_passphrase_file) if online_passphrase_file else secret
+        authority = tls.Authority.load(folder.tls / "ca.pem", folder.tls / "ca.key", secret.octets)
+        serial = renew_certificate(folder, authority, names, passphrase=online.octets)
+        text = f"{folder.tls / 'server.pem'}: certificate {serial}; restart the server"
+        say(text, as_json=as_json, serial=serial)
 
 
 @app.command()

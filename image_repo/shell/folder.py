@@ -211,3 +211,22 @@ def make_private(folder: Path) -> None:
         folder.chmod(0o700)
     except OSError as error:
         raise StorageFailure(f"{folder} cannot be made: {error.strerror}") from error
+
+
+def write_whole(path: Path, octets: bytes) -> None:
+    """Write a file that nobody ever sees half of, in place of one that may be there.
+
+    Raises:
+        StorageFailure: it cannot be written; what was there is untouched.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with fresh.open("wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        sync(path.parent)
+    except OSError as error:
+        raise StorageFailure(f"{path} cannot be written: {error.strerror}") from error

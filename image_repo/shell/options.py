@@ -27,6 +27,7 @@ HERE = Path()
 Repo = Annotated[Path, typer.Option("--repo", "-C", help="The repository's folder, or an operator's bundle.")]
 Server = Annotated[str | None, typer.Option(help="HOST:PORT of the operators' port, if not as the folder says.")]
 Secret = Annotated[Path | None, typer.Option(help="Its first line is the passphrase; else it is asked for.")]
+OnlineSecret = Annotated[Path | None, typer.Option(help="The same for the server's keys, if it is another.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 AsRole = Annotated[str, typer.Option("--role", help="Speak as this delegated role.")]
 KeyFile = Annotated[Path | None, typer.Option("--key", help="The role's private key; else the offline folder's.")]

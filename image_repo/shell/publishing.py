@@ -14,6 +14,7 @@ from pathlib import Path
 
 from image_repo.publish import ROOT, Occasion, Terms, renewed, with_images, without_images
 from image_repo.shell.client import Client, Refused
+from image_repo.shell.folder import write_whole
 from image_repo.shell.outside import now
 from image_repo.standing import Standing
 from uptane.codec.oer import Oer
@@ -196,11 +197,7 @@ def put_down(folder: Path, value: ImageTargets | Root, octets: bytes) -> Path:
         StorageFailure: it cannot be written.
     """
     path = folder / f"{value.header.version}.{role_of(value)}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(octets)
-    except OSError as error:
-        raise StorageFailure(f"{path}: {error.strerror}") from error
+    write_whole(path, octets)
     return path
 
 
@@ -212,12 +209,7 @@ def sign_further(path: Path, signers: Sequence[LocalSigner]) -> int:
         StorageFailure: it cannot be read or written.
     """
     octets = countersign(Oer(), read_envelope(path), signers, length_max=TARGETS_LENGTH_MAX)
-    fresh = path.with_name(f"{path.name}.new")
-    try:
-        fresh.write_bytes(octets)
-        fresh.replace(path)
-    except OSError as error:
-        raise StorageFailure(f"{path}: {error.strerror}") from error
+    write_whole(path, octets)
     return len(Oer().open(octets, TARGETS_LENGTH_MAX).signatures)
 
 

@@ -21,7 +21,7 @@ from image_repo.publish import ClockBehind
 from image_repo.shell.api import Publishing, Reading
 from image_repo.shell.blobs import Blobs
 from image_repo.shell.database import Database
-from image_repo.shell.folder import Folder, KeyRing, make_private
+from image_repo.shell.folder import Folder, KeyRing, make_private, write_whole
 from image_repo.shell.founding import blob_folder, database_file
 from image_repo.shell.keeper import Keeper
 from uptane.errors import Rejected, StorageFailure
@@ -108,6 +108,8 @@ def _listening(folder: Folder, keeper: Keeper, passphrase: bytes, ports: Ports) 
     for server in servers:
         server.start()
     files = _announce(folder, ports, public, operator)
+    if folder.settings().port == 0:
+        write_whole(folder.public / "address", f"{ports.host}:{public}\n".encode())  # nobody could know it before
     sys.stdout.write(f"marque-repo: serving {ports.host}:{public}, operators {ports.host}:{operator}\n")
     sys.stdout.flush()
     try:
@@ -147,13 +149,7 @@ def _announce(folder: Folder, ports: Ports, public: int, operator: int) -> list[
     running = [(folder.run / "public", f"{ports.host}:{public}"), (folder.run / "operator", f"{ports.host}:{operator}")]
     asked = [(ports.public_file, str(public)), (ports.operator_file, str(operator))]
     for path, text in (*running, *((path, text) for path, text in asked if path is not None)):
-        fresh = path.with_name(f"{path.name}.new")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(f"{text}\n")
-            fresh.replace(path)
-        except OSError as error:
-            raise StorageFailure(f"{path} cannot be written: {error.strerror}") from error
+        write_whole(path, f"{text}\n".encode())
     return [path for path, _text in running]
 
 

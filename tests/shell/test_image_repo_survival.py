@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from image_repo.publish import with_images
 from image_repo.shell import publishing
@@ -282,6 +284,23 @@ def test_nothing_secret_is_open_to_others(founded: Path) -> None:
         assert b"ENCRYPTED" in path.read_bytes() or path.name == "operator.key"
     assert {path.name for path in (founded / "public").iterdir()} == {"1.root", "root", "ca.pem", "address"}
     assert {path.name.split("-")[0] for path in (founded / "keys" / "online").iterdir()} == {"snapshot", "timestamp"}
+
+
+def test_a_port_of_0_and_a_new_certificate_are_told_to_whom_it_concerns(repository: Repository) -> None:
+    repository.start()
+    assert (repository.folder.public / "address").read_text() == f"127.0.0.1:{repository.port}\n"
+    repository.stop()
+    settings = repository.folder.settings_file
+    settings.write_text(settings.read_text().replace("names = []", 'names = ["repo.example"]'))
+    before = (repository.folder.tls / "server.pem").read_bytes()
+    repository.cli("certify")
+    certificate = x509.load_pem_x509_certificate((repository.folder.tls / "server.pem").read_bytes())
+    assert certificate.public_bytes(Encoding.PEM) != before
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "repo.example" in names.get_values_for_type(x509.DNSName)
+    assert (repository.folder.tls / "server.key").stat().st_mode & 0o77 == 0
+    repository.start()
+    assert versions(repository.standing())[0] == 1
 
 
 # ---------------------------------------------------------------------------------------------------- renewal

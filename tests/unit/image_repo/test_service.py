@@ -361,6 +361,14 @@ def test_counters_that_follow_are_taken(desk: Desk, image: tuple[str, bytes, int
     desk.submit(desk.with_images(desk.image(filename, content, counter=counter)))
 
 
+def test_a_name_keeps_its_counter_whatever_the_hardware(desk: Desk) -> None:
+    desk.submit(desk.with_images(desk.image("a.bin", counter=5)))
+    other = replace(desk.image("a.bin", counter=4), hardware=(HardwareId("hw-9"),))
+    with pytest.raises(Rejected, match="give --counter 5") as refused:
+        desk.submit(desk.with_images(CODEC.image(other)))
+    assert refused.value.check is Check.PUBLISH_COUNTER
+
+
 def test_taking_an_image_back_does_not_free_its_counter(desk: Desk) -> None:
     desk.submit(desk.with_images(desk.image("a.bin", counter=5)))
     empty = replace(renewed(desk.newest(), desk.occasion), entries=CODEC.images(()))
