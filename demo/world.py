@@ -210,10 +210,9 @@ def enrol_other(world: World, vehicle: str) -> None:
 
 def blob(world: World, ecu: EcuOfDemo, release: int) -> Path:
     """Where the Image repository keeps the octets of an image."""
-    octets = sample(ecu, release)
-    digest = hashlib.sha256(octets).hexdigest()
+    digest = hashlib.sha256(sample(ecu, release)).hexdigest()
     found = [path for path in (world.folder / "image" / "state").rglob(f"*{digest[2:]}*") if path.is_file()]
-    if len(found) != 1 or found[0].read_bytes() != octets:
+    if len(found) != 1:
         raise DemoFailure(f"the image {digest} is not where it was expected: {found}")
     return found[0]
 

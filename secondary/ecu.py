@@ -143,7 +143,7 @@ class Secondary:
                 case uds.Do(task=task):
                     self._do(task)
                 case uds.Misused(check=check):
-                    self._start(heeded(self._state, count(self._state, check)))
+                    self._start(self._misused(check))
                 case uds.Opened(session=session, peer=peer):
                     self._opened(session, peer)
                 case uds.Traffic():
@@ -169,6 +169,10 @@ class Secondary:
         if self._watch is not None and self._watch.is_slow(state.now):
             state.notes.append("a delivery crawls: slow retrieval")
             self._start(heeded(state, count(state, Check.SLOW_RETRIEVAL)))
+
+    def _misused(self, check: Check) -> Workflow[Need, None]:
+        yield from heeded(self._state, count(self._state, check))
+        yield from heeded(self._state, renew(self._state))
 
     def _opened(self, session: Session, peer: int) -> None:
         state = self._state

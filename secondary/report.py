@@ -31,6 +31,7 @@ def renew(state: State, *, cycle: bool = False) -> Workflow[Need, None]:
     present = _present(state)
     if latest is not None:
         unchanged = replace(present, counter=latest.value.counter, refusals=latest.value.refusals) == latest.value
+        unchanged = unchanged and _order_of(present) == _order_of(latest.value)
         if unchanged and not (cycle and state.now - latest.signed_at >= CYCLE_MS):
             return
     counter = state.report_counter + 1
@@ -42,6 +43,11 @@ def renew(state: State, *, cycle: bool = False) -> Workflow[Need, None]:
     value = replace(_present(state), counter=counter)
     octets = sign(state.facts.verifier.codec, value, [state.facts.signer])
     state.report = Report(value, octets, state.now)
+
+
+def _order_of(report: EcuReport) -> frozenset[tuple[int, int]]:
+    """What was refused, and how often to a power of two: the Director learns at once, and no one can have us sign often."""
+    return frozenset((refusal.check, refusal.count.bit_length()) for refusal in report.refusals)
 
 
 def draw_nonce(state: State) -> Workflow[Need, None]:

@@ -104,6 +104,31 @@ def test_an_attestation_is_not_earlier_for_our_own_clock_running_fast(board: Boa
     assert client.set_time() == ""
 
 
+def test_the_time_counts_from_the_attestation_on(board: Board, client: Client) -> None:
+    board.run(3_000_000)
+    client.ask("1003")
+    assert client.set_time() == ""
+    targets = board.pair.director.targets(expires=board.pair.now + 1_000)
+    assert client.put(Object.DIRECTOR_TARGETS, targets) == ""
+
+
+def test_verifying_moves_no_clock(board: Board, client: Client) -> None:
+    assert client.set_time() == ""
+    board.run(10_000)
+    client.ask("1003")
+    assert client.put(Object.DIRECTOR_TARGETS, board.pair.director.targets()) == ""
+    assert client.report().time == board.pair.now, "what is reported was attested, not counted by ourselves"
+    assert client.set_time() == "", "the same second, attested again"
+
+
+def test_metadata_that_expire_by_our_own_clock_authorise_no_erase(board: Board, client: Client) -> None:
+    client.set_time()
+    board.run(2 * DAY * 1_000)
+    client.ask("1002")
+    assert client.ask("3101ff00") == "7f3172"
+    assert client.refusal() is Check.TARGETS_EXPIRED
+
+
 # -------------------------------------------------------------------------------------------------------- Root
 
 
@@ -133,6 +158,17 @@ def test_a_root_that_takes_the_targets_key_away_drops_the_targets_for_good(board
     director = board.pair.director
     director.keys[Role.TARGETS] = [key("another targets")]
     assert client.put(Object.DIRECTOR_ROOT, director.root()) == ""
+    assert client.status().targets_version == 0
+    assert "director/targets" not in board.records
+
+
+def test_a_power_cut_between_a_root_and_what_it_drops_is_made_good_at_the_next_start(
+    board: Board, client: Client
+) -> None:
+    director = board.pair.director
+    director.keys[Role.TARGETS] = [key("another targets")]
+    board.records["director/root"] = director.root()
+    board.power_up()
     assert client.status().targets_version == 0
     assert "director/targets" not in board.records
 
@@ -237,7 +273,16 @@ def test_a_delivery_at_pace_is_not_slow() -> None:
     assert client.authorise() == ""
     board.run(1_000)
     Client(board, 0xF0).ask("1003")
-    assert client.report().refusals == ()
+    assert client.report().refusals == (Refusal(Check.LINK_BUSY.code, 1),), "the Primary had to wait; nothing was slow"
+
+
+def test_a_refusal_is_reported_at_once_and_then_at_powers_of_two(board: Board, client: Client) -> None:
+    signed = [client.report().counter]
+    for _ in range(9):
+        client.ask("1101")
+        signed.append(client.report().counter)
+    first = signed[0]
+    assert [counter - first for counter in signed] == [0, 1, 2, 2, 3, 3, 3, 3, 4, 4]
 
 
 # ----------------------------------------------------------------------------------------------------- the bus
