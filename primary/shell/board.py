@@ -62,7 +62,10 @@ class Board:
         self._disk = Worker("disk")
         self._tests = Worker("self-test")
         self._self_test = SelfTestHook(config.self_test, config.self_test_s)
-        self._buses = {name: BusSource(name, _opener(settings)) for name, settings in config.buses.items()}
+        self._buses = {
+            name: BusSource(name, _opener(bus), self._parked, driving_percent=bus.budget_percent)
+            for name, bus in config.buses.items()
+        }
         self.outcome: Stopped | None = None
         handlers: dict[type[Any], Callable[[Any], Any]] = {
             Perform: self._perform,
@@ -91,6 +94,9 @@ class Board:
         for bus in self._buses.values():
             bus.close()
         self._loop.close()
+
+    def _parked(self) -> bool:
+        return read_gate(self._config.gate.file, self._config.gate.draw_w).parked
 
     def _machine(self) -> Primary:
         settings = {name: _isotp(bus) for name, bus in self._config.buses.items()}

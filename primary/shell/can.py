@@ -13,6 +13,8 @@ from uptane.link.isotp_values import FramesHeard, FramesSent, SendFrames
 from uptane.shell.can_port import CanPort
 
 REOPEN_NS: Final = 1_000_000_000
+LOOK_NS: Final = 500_000_000  # how often it is asked whether the vehicle is parked, while frames are sent
+PARKED_PERCENT: Final = 100
 
 log = logging.getLogger("marque.can")
 
@@ -21,14 +23,24 @@ class BusSource:
     """Frames in and out of the bus `name`, on a port that `opener` opens.
 
     A Primary starts without its buses, too: what it has to say of silent ECUs, the Director should hear.
+    While the vehicle is not `parked`, no more than `driving_percent` of the bus's time is taken.
     """
 
     def __init__(
-        self, name: str, opener: Callable[[], CanPort], clock_ns: Callable[[], int] = time.monotonic_ns
+        self,
+        name: str,
+        opener: Callable[[], CanPort],
+        parked: Callable[[], bool],
+        *,
+        driving_percent: int,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._name = name
         self._opener = opener
+        self._parked = parked
+        self._driving_percent = driving_percent
         self._clock_ns = clock_ns
+        self._look_ns = 0
         self._port: CanPort | None = None
         self._reopen_ns = 0
         self._said = False
@@ -60,6 +72,7 @@ class BusSource:
         """Send frames; while the interface is gone they are lost, as on a bus that is cut."""
         if self._port is None:
             return
+        self._keep_budget(self._port)
         try:
             self._port.send(run)
         except LinkFailure as failure:
@@ -69,6 +82,12 @@ class BusSource:
         """Give the interface back."""
         if self._port is not None:
             self._port.close()
+
+    def _keep_budget(self, port: CanPort) -> None:
+        now_ns = self._clock_ns()
+        if now_ns >= self._look_ns:
+            self._look_ns = now_ns + LOOK_NS
+            port.set_budget(PARKED_PERCENT if self._parked() else self._driving_percent)
 
     def _open(self) -> CanPort | None:
         if self._clock_ns() < self._reopen_ns:
@@ -82,6 +101,7 @@ class BusSource:
                 self._said = True
             return None
         self._said = False
+        self._look_ns = 0
         return self._port
 
     def _lose(self, port: CanPort, failure: LinkFailure) -> None:

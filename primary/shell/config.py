@@ -21,6 +21,7 @@ SELF_TEST_S = 60
 SELF_TEST_S_MAX = 3_600
 DRAW_W = 60  # of the ECUs that are awake during an update, when the gate's file speaks of watt-hours
 DRAWS_W = range(1, 10_001)
+DRIVING_PERCENT = 30  # of a bus's time, while the vehicle is not parked; parked, nobody else needs it
 
 
 class GateKind(Enum):
@@ -119,7 +120,7 @@ def _buses(sections: list[Section]) -> dict[str, CanSettings]:
         name = section.id("name")
         if name in buses:
             raise section.error("name", name, "a name that no other [[bus]] has")
-        buses[name] = can_settings(section)
+        buses[name] = can_settings(section, DRIVING_PERCENT)
         section.done()
     return buses
 

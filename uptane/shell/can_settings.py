@@ -14,9 +14,10 @@ _BITRATES = range(10_000, 1_000_001)
 _DATA_BITRATES = range(10_000, 8_000_001)
 
 
-def can_settings(section: Section) -> CanSettings:
+def can_settings(section: Section, budget_percent: int = 100) -> CanSettings:
     """Read `interface`, `channel`, `port`, `fd`, `bitrate`, `data_bitrate`, `paced`, `budget_percent` and [options].
 
+    `budget_percent` is the share of the bus's time taken unless the section says another.
     Only frames between processes (udp_multicast) are paced unless told otherwise: a real bus paces itself.
 
     Raises:
@@ -41,6 +42,6 @@ def can_settings(section: Section) -> CanSettings:
         fd=section.flag("fd", default=False),
         speed=BusSpeed(nominal, data),
         paced=section.flag("paced", default=interface == UDP_MULTICAST),
-        budget_percent=section.integer("budget_percent", range(1, 101), 100),
+        budget_percent=section.integer("budget_percent", range(1, 101), budget_percent),
         options=options,
     )
