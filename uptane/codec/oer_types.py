@@ -46,7 +46,7 @@ from uptane.errors import Malformed
 
 Row: TypeAlias = tuple[Any, ...]
 
-ADDITIONS_MAX = 32  # bits of an extension bitmap: one addition a year for the life of a car
+ADDITIONS_MAX = 16  # bits of an extension bitmap: an addition a year for the life of a car
 ADDITION_LENGTH_MAX = 4_096  # octets: what needs more is another message
 TAG_FIRST = 0x80  # automatic tags are context-specific: 80, 81, 82 and so on
 EXTENDED = 0x80  # the first bit of a preamble, where the type is extensible

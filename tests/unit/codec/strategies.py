@@ -110,7 +110,7 @@ def _octets(low: int, high: int) -> st.SearchStrategy[bytes]:
 
 def _additions() -> st.SearchStrategy[tuple[bytes | None, ...]]:
     one = st.none() | st.binary(min_size=1, max_size=130)
-    return st.lists(one, min_size=1, max_size=32).filter(any).map(tuple)
+    return st.lists(one, min_size=1, max_size=16).filter(any).map(tuple)
 
 
 # Values: what the model can say and the codec will write

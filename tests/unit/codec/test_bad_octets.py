@@ -133,7 +133,7 @@ ADDITIONS = {
     "an empty addition": "80 {} 02 07 80 00",
     "a missing addition": "80 {} 02 06 C0 01 AA",
     "an addition more": "80 {} 02 07 80 01 AA 01 BB",
-    "33 bits": "80 {} 06 07 80 00 00 00 00 01 AA",
+    "17 bits": "80 {} 04 07 80 00 00 01 AA",
     "an addition cut short": "80 {} 02 07 80 02 AA",
     "an addition longer than 4,096 octets": "80 {} 02 07 80 82 10 01" + "AA" * 4097,
     "an addition's length in long form": "80 {} 02 07 80 81 01 AA",
@@ -163,7 +163,7 @@ def test_additions_are_bounded_and_canonical(octets: str) -> None:
 
 def test_additions_out_of_bounds_are_not_written() -> None:
     file = (b"a", (1, 0, bytes(32)))
-    for additions in ((None,), (b"",), (b"x" * 4097,), (None,) * 32 + (b"x",)):
+    for additions in ((None,), (b"",), (b"x" * 4097,), (None,) * 16 + (b"x",)):
         with pytest.raises(Malformed, match="additions"):
             encode(CODINGS["SnapshotFile"], (*file, additions))
 
