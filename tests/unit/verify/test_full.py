@@ -126,6 +126,14 @@ def test_an_order_to_refresh_the_image_root_walks_it_once() -> None:
     assert fetched(bench, IMAGE) == []
 
 
+def test_an_image_root_that_has_expired_is_refused_when_its_refresh_is_ordered() -> None:
+    bench = Bench(Pair(), PRIMARY)
+    bench.pair.image.root(expires=NOW)
+    bench.pair.director.issue(refresh=True)
+    with pytest.raises(Rejected, match=Check.ROOT_EXPIRED.name):
+        bench.full()
+
+
 def test_an_unfinished_update_is_matched_again_from_what_is_held() -> None:
     bench = Bench(Pair(), PRIMARY)
     bench.pair.update()
@@ -297,6 +305,18 @@ def test_unchanged_delegated_files_are_not_fetched_again() -> None:
     names = fetched(bench, IMAGE)
     assert [each for each in names if each.endswith("targets")] == []
     assert len([each for each in names if each.endswith(("dev", "release"))]) == 2
+
+
+def test_roles_that_have_not_changed_are_not_kept_again() -> None:
+    bench = Bench(Pair(), PRIMARY)
+    bench.pair.update()
+    bench.full()
+    bench.pair.offer(BRAKE, image("brakes/app-3", 3, HARDWARE[BRAKE]), SUPPLIER)
+    bench.pair.image.targets(SUPPLIER)
+    bench.pair.image.publish()
+    bench.pair.director.issue()
+    bench.full()
+    assert [file for where, file in kept(bench) if where == "image"] == ["timestamp", "snapshot", "role/brakes"]
 
 
 def test_a_role_with_new_keys_may_begin_its_versions_anew_once_the_snapshots_floor_is_gone() -> None:
