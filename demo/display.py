@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-WIDTH_MIN = 110  # columns of the closing table; a narrower terminal wraps, a pipe has no width of its own
+WIDTH_MIN = 120  # columns of the closing table; a narrower terminal wraps, a pipe has no width of its own
 console = Console(highlight=False)
 if not console.is_terminal:
     console = Console(highlight=False, width=WIDTH_MIN)
@@ -88,8 +88,8 @@ def bars(ecus: Sequence[tuple[str, int]]) -> Iterator[Bars]:
 def closing_table(report: dict[str, Any]) -> Table:
     """What the Director believes, and why: one row per ECU."""
     table = Table(title=f"Vehicle {report['vehicle']}: what signed, confirmed reports prove", title_justify="left")
-    for name in ("ECU", "hardware", "verifies", "before", "after", "frames", "octets", "proven"):
-        table.add_column(name, overflow="fold", justify="right" if name in {"frames", "octets"} else "left")
+    for name in ("ECU", "hardware", "verifies", "before", "after", "frames seen", "octets", "proven"):
+        table.add_column(name, overflow="fold", justify="right" if name in {"frames seen", "octets"} else "left")
     for ecu in report["ecus"]:
         proven = "[green]yes[/]" if ecu["proven"] else "[red]no[/]"
         cells = (ecu["ecu"], ecu["hardware"], ecu["verification"], ecu["before"] or "-", ecu["after"] or "-")
@@ -101,7 +101,7 @@ def closing_table(report: dict[str, Any]) -> Table:
 def bus_table(report: dict[str, Any]) -> Table:
     """What crossed each bus, and how long its frames took there."""
     table = Table(title="On the buses", title_justify="left")
-    for name in ("bus", "bit rate", "frames", "octets of data", "bus time"):
+    for name in ("bus", "bit rate", "frames seen", "octets of data", "bus time"):
         table.add_column(name, justify="left" if name == "bus" else "right")
     for bus in report["bus"]:
         table.add_row(
