@@ -31,7 +31,7 @@ from uptane.shell import tls
 
 READERS_MAX = 64  # vehicles served at once: each holds a thread while it downloads; others are told to come again
 PUBLISHERS_MAX = 8
-RENEWAL_PAUSE_S_MAX = 60  # seconds between looks at what is due: a machine that was suspended notices soon
+RENEWAL_PAUSE_S_MAX = 60  # seconds between two looks at what is due: a machine that was suspended notices soon
 STOP_GRACE_S = 1.0  # seconds for calls under way when the process is told to end
 
 OPTIONS = (
@@ -74,7 +74,7 @@ def serve(folder: Folder, passphrase: bytes, ports: Ports) -> None:
             keeper = Keeper(database, Blobs(blob_folder(folder)), keys, settings.terms)
             _renew(keeper)
             with _listening(folder, keeper, passphrase, ports):
-                _keep_fresh(keeper, stop)
+                _keep_fresh(keeper, stop, max(1, min(settings.terms.timestamp_s // 4, RENEWAL_PAUSE_S_MAX)))
         finally:
             database.close()
 
@@ -153,12 +153,15 @@ def _announce(folder: Folder, ports: Ports, public: int, operator: int) -> list[
     return [path for path, _text in running]
 
 
-def _keep_fresh(keeper: Keeper, stop: Event) -> None:
-    """Renew what is due, until told to stop; a failure is tried again, ever more slowly."""
-    pause = 1
-    while not stop.wait(pause):
+def _keep_fresh(keeper: Keeper, stop: Event, pause_s_max: int) -> None:
+    """Renew what is due, until told to stop; a failure is tried again, ever more slowly.
+
+    A publication may bring the next renewal forward, so no pause is longer than a part of what it gives.
+    """
+    pause_s = 1
+    while not stop.wait(pause_s):
         failed = not _renew(keeper)
-        pause = min(2 * pause if failed else max(1, keeper.renewal_in_s()), RENEWAL_PAUSE_S_MAX)
+        pause_s = min(2 * pause_s if failed else max(1, keeper.renewal_in_s()), pause_s_max)
 
 
 def _renew(keeper: Keeper) -> bool:
