@@ -8,8 +8,9 @@ from uptane.errors import Check
 
 HEAD = """# Check codes
 
-Every check of Marque, once: its code on the wire, where it is demanded (an anchor of the Uptane Standard 2.1.0, or a section
-of [wire.md](wire.md)), the attack it stops, and what it refuses. Written from `uptane/errors.py` by `make generate`.
+Every check of Marque, once: its code on the wire, where it is demanded (an anchor of the Uptane Standard 2.1.0, or
+a section of [wire.md](wire.md)), the attack it stops, and what it refuses. Written from `uptane/errors.py` by
+`make generate`.
 
 | code | check | anchor | stops | refuses what |
 |---|---|---|---|---|

@@ -46,7 +46,7 @@ def renew(state: State, *, cycle: bool = False) -> Workflow[Need, None]:
 
 
 def _order_of(report: EcuReport) -> frozenset[tuple[int, int]]:
-    """What was refused, and how often to a power of two: the Director learns at once, and no one can have us sign often."""
+    """What was refused, how often to a power of two: the Director learns at once, and nobody makes us sign for ever."""
     return frozenset((refusal.check, refusal.count.bit_length()) for refusal in report.refusals)
 
 

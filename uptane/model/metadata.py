@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from uptane.model.ids import EcuId, Filename, HardwareId, KeyId, Role, RoleName, VehicleId
 from uptane.model.signed import PublicKey
