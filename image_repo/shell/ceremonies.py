@@ -8,18 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from image_repo.ceremony import Holders, holders_of, rotated
+from image_repo.ceremony import Holders, holders_of, progress, rotated
 from image_repo.delegate import pattern, role_name, with_delegation, without_role
 from image_repo.publish import ROOT, first_targets, renewed
 from image_repo.shell.client import Client, Refused
 from image_repo.shell.folder import ONLINE, Folder, KeyRing, write_whole
-from image_repo.shell.publishing import Desk, Done, Draft, draft, drafted, submit_drafts, targets_of
+from image_repo.shell.publishing import Desk, Done, Draft, draft, drafted, read_envelope, submit_drafts, targets_of
 from image_repo.standing import Standing
 from uptane.codec.oer import Oer
-from uptane.crypto import LocalSigner, key_id_of
+from uptane.crypto import LocalSigner, key_id_of, valid
 from uptane.errors import Malformed
-from uptane.model.ids import HardwareId, Role, RoleName, name
-from uptane.model.metadata import DelegatedRole, Delegation, ImageTargets, Key, Paths
+from uptane.model.ids import HardwareId, KeyId, Role, RoleName, name
+from uptane.model.limits import ROOT_LENGTH_MAX
+from uptane.model.metadata import DelegatedRole, Delegation, ImageTargets, Key, Paths, Root
 from uptane.model.signed import Authority, PublicKey, Scheme
 from uptane.shell import tls
 from uptane.verify.roles import top_authority
@@ -159,6 +160,22 @@ def renew_root(desk: Desk, ring: KeyRing) -> Done:
     fresh = rotated(root, Role.ROOT, holders_of(root, Role.ROOT), desk.occasion())
     authority = _root_authority(standing)
     return submit_drafts(desk, [drafted(fresh, ring.signers(authority), authority)])
+
+
+def missing_signatures(pending: Path, before: Path) -> Sequence[KeyId]:
+    """The keys that have not signed a pending Root yet, as long as it lacks any; `before` is the Root it follows.
+
+    Raises:
+        Refused: one of them is no Root.
+        Malformed, StorageFailure: one of them cannot be read.
+    """
+    envelope = Oer().open(read_envelope(pending), ROOT_LENGTH_MAX)
+    old = Oer().parse(Oer().open(read_envelope(before), ROOT_LENGTH_MAX).payload)
+    new = Oer().parse(envelope.payload)
+    if not isinstance(old, Root) or not isinstance(new, Root):
+        raise Refused(f"{pending} and {before} are not both Roots")
+    state = progress(Oer(), valid, envelope, before=old, new=new)
+    return () if state.complete else state.missing
 
 
 def keep_root(folder: Folder, client: Client) -> None:

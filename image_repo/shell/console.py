@@ -151,13 +151,16 @@ def sign(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A pending file.")],
     *,
     key: Annotated[Path, typer.Option(help="The private key to sign with.")],
+    root: Annotated[Path | None, typer.Option(help="The Root before it: says which signatures are missing.")] = None,
     passphrase_file: Secret = None,
     as_json: Json = False,
 ) -> None:
     """Add a signature to a pending file, in place. Needs no server: do it where the key is."""
     with reporting(as_json=as_json):
         count = publishing.sign_further(file, [load_key(key, Passphrase(passphrase_file))])
-        say(f"{file}: {count} signatures", as_json=as_json, file=str(file), signatures=count)
+        missing = [] if root is None else [each.hex() for each in ceremonies.missing_signatures(file, root)]
+        text = f"{file}: {count} signatures" + (f", missing: {', '.join(missing) or 'none'}" if root else "")
+        say(text, as_json=as_json, file=str(file), signatures=count, missing=missing)
 
 
 @app.command()

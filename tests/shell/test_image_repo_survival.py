@@ -358,7 +358,9 @@ def test_a_root_of_two_keys_is_signed_at_two_places(tmp_path: Path) -> None:
         (pending,) = waiting["pending"]
         refused = answer("submit", pending, "-C", repository.path, code=1)
         assert refused["check"] == "ROOT_SIGNATURES"
-        assert answer("sign", pending, "--key", key, "--passphrase-file", secret)["signatures"] == 2
+        before = repository.folder.public / "root"
+        signed = answer("sign", pending, "--key", key, "--passphrase-file", secret, "--root", before)
+        assert (signed["signatures"], signed["missing"]) == (2, [])
         assert answer("submit", pending, "-C", repository.path)["published"][0] == "2.root"
         assert not Path(pending).exists()
         assert repository.standing().root.value.header.version == 2
