@@ -143,7 +143,7 @@ class Secondary:
                 case uds.Do(task=task):
                     self._do(task)
                 case uds.Misused(check=check):
-                    self._start(self._misused(check))
+                    self._start(self._counted(check))
                 case uds.Opened(session=session, peer=peer):
                     self._opened(session, peer)
                 case uds.Traffic():
@@ -168,9 +168,10 @@ class Secondary:
         state = self._state
         if self._watch is not None and self._watch.is_slow(state.now):
             state.notes.append("a delivery crawls: slow retrieval")
-            self._start(heeded(state, count(state, Check.SLOW_RETRIEVAL)))
+            self._start(self._counted(Check.SLOW_RETRIEVAL))
 
-    def _misused(self, check: Check) -> Workflow[Need, None]:
+    def _counted(self, check: Check) -> Workflow[Need, None]:
+        """Count what no workflow refused, and report it."""
         yield from heeded(self._state, count(self._state, check))
         yield from heeded(self._state, renew(self._state))
 

@@ -135,11 +135,13 @@ def test_a_full_disk_refuses_and_loses_nothing_and_the_update_goes_on_when_there
 ) -> None:
     board.pair.update()
     board.full_disk = True
+    primary.ask("1101")
+    assert primary.refusal() is Check.LINK_SESSION
     before = dict(board.records)
     primary.ask("1003")
     primary.deliver(Object.ATTESTATION, board.pair.attestation(nonce=primary.read(0xFD02)))
     assert primary.check(CheckOption.ATTESTATION) == "7f3172"
-    assert primary.refusal() is None
+    assert primary.refusal() is None, "the disk's fault, no check's"
     assert primary.deliver_metadata() == ""
     assert primary.check(CheckOption.EVERYTHING) == "7f3172"
     assert board.records == before

@@ -61,6 +61,16 @@ def test_the_way_from_prepared_to_released(board: Board, primary: Coordinator) -
     assert (report.state, report.released_counter) == (EcuState.RELEASED, 2)
 
 
+def test_a_release_by_order_forgets_the_refusals(board: Board, primary: Coordinator) -> None:
+    primary.ask("1101")
+    activate(primary)
+    primary.order(Phase.COMMIT)
+    assert primary.report().refusals != ()
+    primary.order(Phase.RELEASE)
+    assert primary.report().refusals == ()
+    assert "refusals" not in board.records
+
+
 def test_without_the_order_a_restart_does_not_activate(board: Board, primary: Coordinator) -> None:
     prepare(primary)
     primary.restart()
