@@ -1,4 +1,4 @@
-"""The Primary's calls to its three servers: gRPC on warm channels, each call in its server's own thread.
+"""The Primary's calls to its three servers: gRPC on warm channels, one call after the other in a thread of their own.
 
 Answers are bounded while they come, never after. Whatever goes wrong is an Unreachable that says what a person would
 have to mend: gRPC says UNAVAILABLE for a server that is down and for a certificate that is refused alike, so the door
@@ -24,7 +24,7 @@ from primary.needs import (
     RefusedByDirector,
     Unreachable,
 )
-from primary.shell.config import Config, Server
+from primary.shell.config import Config
 from primary.shell.probe import probe
 from uptane.errors import LinkFailure
 from uptane.model.limits import (
@@ -36,8 +36,8 @@ from uptane.model.limits import (
     TIMESTAMP_LENGTH_MAX,
 )
 from uptane.rpc.gen import director_pb2, director_pb2_grpc, image_repo_pb2, image_repo_pb2_grpc, time_pb2, time_pb2_grpc
-from uptane.shell import tls
 from uptane.shell.loop import Worker
+from uptane.shell.tls_client import LIMITS, client_credentials, read_private, read_public
 
 AnswerT = TypeVar("AnswerT")
 
@@ -52,7 +52,7 @@ FILES_MAX: Final = ROOTS_PER_CYCLE_MAX + 3
 REFUSALS_MAX: Final = 16
 
 _CHANNEL: Final = (
-    *tls.LIMITS,
+    *LIMITS,
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 2_000),  # how long to wait is the core's to say, not gRPC's
     ("grpc.enable_http_proxy", 0),
@@ -84,22 +84,20 @@ class Servers:
     """
 
     def __init__(self, config: Config) -> None:
-        own = tls.load_credential(config.certificate, config.certificate_key)
         self._config = config
+        own = (read_public(config.certificate), read_private(config.certificate_key))
         self._places: Final = {
             "Director": config.director,
             "time service": config.time,
             "Image repository": config.image,
         }
-        self._channels = {
-            "Director": _channel(config.director, own),
-            "time service": _channel(config.time, None),
-            "Image repository": _channel(config.image, None),
+        authorities = {place.authority: read_public(place.authority) for place in self._places.values()}
+        self._credentials = {
+            name: client_credentials(authorities[place.authority], own if name == "Director" else None)
+            for name, place in self._places.items()
         }
-        self._director = director_pb2_grpc.VehicleStub(self._channels["Director"])
-        self._time = time_pb2_grpc.TimeStub(self._channels["time service"])
-        self._image = image_repo_pb2_grpc.ImageRepositoryStub(self._channels["Image repository"])
-        self._workers = {name: Worker(name) for name in self._places}
+        self._channels: dict[str, grpc.Channel] = {}
+        self._worker = Worker("servers")
         self._stream: _Stream | None = None
         self.octets_sent = self.octets_received = 0
         """Octets of the messages of polls, for the bench."""
@@ -116,14 +114,25 @@ class Servers:
             except LinkFailure as failure:
                 return failure
 
-        self._workers[name].do(job, post)
+        self._worker.do(job, post)
 
     def close(self) -> None:
         """End all calls and threads."""
-        for channel in self._channels.values():
+        for channel in tuple(self._channels.values()):
             channel.close()
-        for worker in self._workers.values():
-            worker.stop()
+        self._worker.stop()
+
+    def _channel(self, name: str) -> grpc.Channel:
+        """The warm channel to a server; connected when it is first asked something."""
+        channel = self._channels.get(name)
+        if channel is None:
+            place = self._places[name]
+            other = () if place.name is None else (("grpc.ssl_target_name_override", place.name),)
+            options = (*_CHANNEL, *other)
+            channel = self._channels[name] = grpc.secure_channel(
+                place.address, self._credentials[name], options=options
+            )
+        return channel
 
     def _work(self, need: Poll | Attest | FetchMetadata | FetchBlock) -> tuple[str, Callable[[], object]]:
         match need:
@@ -152,7 +161,8 @@ class Servers:
         answer: director_pb2.Answer | None = None
         files: dict[str, bytearray] = {}
         length = 0
-        for reply in self._director.Poll(request, timeout=POLL_S):
+        stub = director_pb2_grpc.VehicleStub(self._channel("Director"))
+        for reply in stub.Poll(request, timeout=POLL_S):
             self.octets_received += reply.ByteSize()
             if reply.HasField("answer"):
                 answer = reply.answer
@@ -169,7 +179,8 @@ class Servers:
         return Polled(answer.manifest_wanted, answer.admitted_digest, answer.poll_again_s, refused, whole)
 
     def _attest(self, need: Attest) -> tuple[bytes, ...]:
-        reply = self._time.Attest(time_pb2.AttestRequest(nonces=need.nonces), timeout=ATTEST_S)
+        stub = time_pb2_grpc.TimeStub(self._channel("time service"))
+        reply = stub.Attest(time_pb2.AttestRequest(nonces=need.nonces), timeout=ATTEST_S)
         if any(len(octets) > ATTESTATION_LENGTH_MAX for octets in reply.attestations):
             raise Unreachable("time service", Reason.REFUSED, "an attestation is too long")
         return tuple(reply.attestations)
@@ -177,7 +188,8 @@ class Servers:
     def _metadata(self, need: FetchMetadata) -> bytes | None:
         """The file; cut off behind its limit, so that its length is refused without reading all of it."""
         octets = bytearray()
-        call = self._image.GetMetadata(image_repo_pb2.MetadataRequest(name=need.name), timeout=METADATA_S)
+        stub = image_repo_pb2_grpc.ImageRepositoryStub(self._channel("Image repository"))
+        call = stub.GetMetadata(image_repo_pb2.MetadataRequest(name=need.name), timeout=METADATA_S)
         try:
             for chunk in call:
                 octets.extend(chunk.octets)
@@ -211,7 +223,8 @@ class Servers:
             if stream is not None:
                 stream.stop()
             request = image_repo_pb2.ImageRequest(sha256=need.sha256, offset=need.offset)
-            stream = _Stream(need.sha256, need.offset, self._image.GetImage(request, timeout=IMAGE_S))
+            stub = image_repo_pb2_grpc.ImageRepositoryStub(self._channel("Image repository"))
+            stream = _Stream(need.sha256, need.offset, stub.GetImage(request, timeout=IMAGE_S))
             self._stream = stream
         return stream
 
@@ -236,12 +249,6 @@ class Servers:
         place = self._places[name]
         reason = probe(place, (self._config.certificate, self._config.certificate_key) if name == "Director" else None)
         return Unreachable(name, reason, f"{place.address}, {code.name}")
-
-
-def _channel(server: Server, own: tls.Credential | None) -> grpc.Channel:
-    credentials = tls.channel_credentials(tls.read_public(server.authority), own)
-    name = () if server.name is None else (("grpc.ssl_target_name_override", server.name),)
-    return grpc.secure_channel(server.address, credentials, options=(*_CHANNEL, *name))
 
 
 def _code(error: grpc.RpcError) -> grpc.StatusCode:

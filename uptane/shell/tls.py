@@ -26,21 +26,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from uptane.errors import MarqueError, StorageFailure
-from uptane.shell import pkcs8
+from uptane.shell import pkcs8, tls_client
 
 AUTHORITY_DAYS = 7_300  # 20 years: the life of a vehicle
 SERVER_DAYS = 825  # what TLS clients commonly accept at most
 CLIENT_DAYS = 3_650  # a vehicle may stand in a barn for years; revocation is by serial number
 BACKDATED_DAYS = 1  # clocks of vehicles lag
 
-MESSAGE_LENGTH_MAX = 1_048_576  # octets: every message of our services, by agreement (docs/wire.md, "gRPC services")
-PEM_LENGTH_MAX = 65_536  # octets: ours are 1,000
-LIMITS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_receive_message_length", MESSAGE_LENGTH_MAX),
-    ("grpc.max_send_message_length", MESSAGE_LENGTH_MAX),
-    ("grpc.max_metadata_size", 16_384),
-)
-"""Options for every channel and server."""
+# What a client needs as well, and a vehicle loads alone.
+LIMITS = tls_client.LIMITS
+MESSAGE_LENGTH_MAX = tls_client.MESSAGE_LENGTH_MAX
+read_private = tls_client.read_private
+read_public = tls_client.read_public
 
 
 class PeerRefused(MarqueError):
@@ -212,9 +209,7 @@ def server_credentials(own: Credential, clients: bytes | None = None) -> grpc.Se
 
 def channel_credentials(authority: bytes, own: Credential | None = None) -> grpc.ChannelCredentials:
     """A client's TLS: trusts servers of `authority` (PEM) only, and shows its own certificate if it has one."""
-    if own is None:
-        return grpc.ssl_channel_credentials(authority)
-    return grpc.ssl_channel_credentials(authority, own.key, own.certificate)
+    return tls_client.client_credentials(authority, None if own is None else (own.certificate, own.key))
 
 
 def peer(context: grpc.ServicerContext) -> Peer:
@@ -285,27 +280,6 @@ def write_public(path: Path, octets: bytes) -> None:
     _write_new(path, octets, 0o644)
 
 
-def read_private(path: Path) -> bytes:
-    """Read a secret.
-
-    Raises:
-        StorageFailure: it is missing, or others than its owner may read or write it.
-    """
-    octets, mode = _read(path)
-    if mode & 0o077:
-        raise StorageFailure(f"{path} is open to others (mode {mode & 0o777:04o}): chmod 600 it")
-    return octets
-
-
-def read_public(path: Path) -> bytes:
-    """Read a certificate.
-
-    Raises:
-        StorageFailure: it cannot be read.
-    """
-    return _read(path)[0]
-
-
 def _write_new(path: Path, octets: bytes, mode: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -318,14 +292,6 @@ def _write_new(path: Path, octets: bytes, mode: int) -> None:
         raise StorageFailure(f"{path} exists already and is not replaced") from error
     except OSError as error:
         raise StorageFailure(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _read(path: Path) -> tuple[bytes, int]:
-    try:
-        with path.open("rb") as file:
-            return file.read(PEM_LENGTH_MAX), os.fstat(file.fileno()).st_mode
-    except OSError as error:
-        raise StorageFailure(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _private(pem: bytes, passphrase: bytes | None, path: Path) -> ec.EllipticCurvePrivateKey:
