@@ -101,7 +101,8 @@ def place_of(address: int) -> Place | None:
 _STATUS = struct.Struct(">BBBBBIIII32s32sIB")
 _LAYOUT = 1
 _NO_DIGEST = bytes(32)
-_STATES, _OUTCOMES, _PHASES = tuple(EcuState), tuple(Outcome), tuple(Phase)
+_STATES, _PHASES = tuple(EcuState), tuple(Phase)
+_OUTCOMES = tuple(outcome for outcome in Outcome if outcome is not Outcome.OTHER)  # which is only ever read
 STATUS_LENGTH: Final = _STATUS.size
 
 
@@ -157,11 +158,11 @@ def parse_status(octets: bytes) -> Status:
     _, state, outcome, slot, attested, root, image_root, targets, offset, digest, bundle, counter, phase = (
         _STATUS.unpack(octets)
     )
-    if state >= len(_STATES) or outcome >= len(_OUTCOMES) or slot > 1 or attested > 1 or phase > len(_PHASES):
+    if state >= len(_STATES) or slot > 1 or attested > 1 or phase > len(_PHASES):
         raise LinkFailure(f"status with a value out of range: {octets[:5].hex(' ')} ... {octets[-1:].hex()}")
     return Status(
         state=_STATES[state],
-        outcome=_OUTCOMES[outcome],
+        outcome=_OUTCOMES[outcome] if outcome < len(_OUTCOMES) else Outcome.OTHER,
         running_slot=slot,
         time_attested=bool(attested),
         director_root=root,
