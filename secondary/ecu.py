@@ -119,9 +119,13 @@ class Secondary:
         if deadline is not None and now >= deadline:
             self._serve(uds.Tick())
         if self._revert_at is not None and now >= self._revert_at:
-            self._revert_at = after(now, REVERT_MS)
-            if install.is_reverting(self._state) and self._interlock() is uds.Interlock.SAFE:
-                self._power_cycle("going back to the released image")
+            self._revert()
+
+    def _revert(self) -> None:
+        """Restart into the released image, if the new one was given up; never while the vehicle is not safe."""
+        self._revert_at = after(self._state.now, REVERT_MS)
+        if install.is_reverting(self._state) and self._interlock() is uds.Interlock.SAFE:
+            self._power_cycle("going back to the released image")
 
     def _carry(self, effects: Sequence[isotp.Effect]) -> None:
         for effect in effects:
@@ -218,7 +222,7 @@ class Secondary:
         if verdict is Verdict.DEAD:
             self._power_cycle("the image does not come up")  # as a watchdog would; boots are counted
         else:
-            self._start(self._vote(verdict), lambda _result: self._voted())
+            self._start(self._vote(verdict), lambda _result: self._revert())
 
     def _vote(self, verdict: Verdict) -> Workflow[Need, None]:
         state = self._state
@@ -226,10 +230,6 @@ class Secondary:
         if blamed is not None:
             yield from heeded(state, count(state, blamed))
         yield from settle(state)
-
-    def _voted(self) -> None:
-        if install.is_reverting(self._state):
-            self._power_cycle("the new image failed its self-test")
 
     # ------------------------------------------------------------------------------------------------------ jobs
 

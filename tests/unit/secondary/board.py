@@ -95,6 +95,7 @@ class Board:
         self.pair, self.ecu, self.signer = pair, ecu, key(f"ecu {ecu}")
         self.now = 10_000
         self.interlock = Interlock.SAFE
+        self.interlock_after_boot: Interlock | None = None
         self.verdict = Verdict.PASSED
         self.fuse: int | None = None
         self.torn = False  # the power fails in the middle of an effect, not before it
@@ -203,6 +204,7 @@ class Board:
                 return isotp.FramesSent(ticket) if ticket else None
             case PowerCycle():
                 self._events.clear()
+                self.interlock, self.interlock_after_boot = self.interlock_after_boot or self.interlock, None
                 self._boot()
                 return None
             case SelfTest(slot=slot, length=length, sha256=digest):

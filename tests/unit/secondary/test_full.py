@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from secondary.needs import EraseSlot, PowerCycle
-from tests.builders import CAMERA, RELEASE, STRANGER, Pair
+from secondary.needs import EraseSlot, PowerCycle, Running
+from tests.builders import CAMERA, RELEASE, STRANGER, Pair, PowerLost
 from tests.unit.secondary.board import Board, Client, image_octets
 from tests.unit.secondary.coordinator import Coordinator
 from uptane.errors import Check
@@ -177,6 +177,26 @@ def test_a_boot_that_cannot_be_recorded_is_tried_again(board: Board, primary: Co
     assert primary.ask("1101") == "7f1172", "not even begun: the record cannot be written"
     assert len(board.effects(PowerCycle)) == cycles
     assert primary.status().state is EcuState.PREPARED
+
+
+def test_a_boot_decision_that_cannot_be_stored_is_tried_again_and_nothing_runs_meanwhile(
+    board: Board, primary: Coordinator
+) -> None:
+    board.pair.update()
+    primary.verify()
+    list(primary.install(image_octets(board.pair, CAMERA), restart=False))
+    primary.order(Phase.ACTIVATE)
+    board.fuse = 2  # hashed and stored; then the power fails
+    primary.ask("1002")
+    with pytest.raises(PowerLost):
+        primary.ask("1101")
+    board.full_disk, board.fuse = True, 7
+    with pytest.raises(PowerLost):
+        board.power_up()
+    assert len(board.effects(Running)) == 1, "the one at the beginning"
+    board.full_disk, board.fuse = False, None
+    board.power_up()
+    assert board.runs() == image_octets(board.pair, CAMERA)
 
 
 def test_strangers_may_not_have_what_was_delivered_verified_as_theirs(board: Board, primary: Coordinator) -> None:

@@ -300,6 +300,16 @@ def test_two_testers_at_once(board: Board, client: Client) -> None:
     assert client.ask("3602bb") == "7f3621"
 
 
+def test_the_group_is_asked_and_each_answers_for_itself(board: Board) -> None:
+    client = Client(board)
+    client.send(b"\x10\x03", functional=True)
+    assert [reply.hex() for reply in client.replies] == ["5003003201f4"]
+    client.replies.clear()
+    client.send(b"\x11\x01", functional=True)
+    assert not client.replies
+    assert board.boots == 1
+
+
 def test_what_was_delivered_is_forgotten_with_the_session(board: Board, client: Client) -> None:
     client.deliver(Object.DIRECTOR_TARGETS, board.pair.director.targets())
     board.run(5_000)

@@ -123,6 +123,25 @@ def test_after_roll_back_the_ecu_restarts_by_itself_when_it_is_left_alone_and_sa
     assert board.runs() == OLD
 
 
+def test_an_image_that_fails_on_trial_is_left_when_the_vehicle_is_safe_and_not_before(
+    board: Board, primary: Coordinator
+) -> None:
+    prepare(primary)
+    primary.order(Phase.ACTIVATE)
+    board.verdict = Verdict.FAILED
+    primary.ask("1002")
+    board.interlock_after_boot = Interlock.MOVING
+    assert primary.ask("1101") == "5101"
+    boots = board.boots
+    board.run(10_000)
+    assert board.boots == boots
+    assert primary.report().outcome is Outcome.SELF_TEST_FAILED
+    board.interlock = Interlock.SAFE
+    board.run(10_000)
+    assert board.boots == boots + 1
+    assert board.runs() == OLD
+
+
 def test_resets_after_the_vote_boot_the_new_image(board: Board, primary: Coordinator) -> None:
     activate(primary)
     for _ in range(5):
