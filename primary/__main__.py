@@ -28,6 +28,10 @@ def main() -> None:
 
 def _reside(file: str, progress: str | None) -> None:
     """The one command that stays: typer would take 8 to 16 MB of a board's memory for as long as it runs."""
+    from primary.shell import memory  # noqa: PLC0415
+
+    memory.load_less()
+    memory.share_arenas()
     from primary.shell.process import run_resident  # noqa: PLC0415
 
     sys.exit(run_resident(Path(file), None if progress is None else Path(progress)))

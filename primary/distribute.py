@@ -14,7 +14,7 @@ from primary.layout import Secondary, Verification
 from primary.means import Means
 from primary.needs import AnyNeed, Note, ReadBlob, Step
 from primary.plan import Plan
-from primary.refresh import fetch_time, nonce_of, root_links
+from primary.refresh import attest, nonce_of, root_links
 from primary.state import Memory
 from uptane.errors import Check, LinkFailure, MarqueError, Rejected
 from uptane.link.uds_client import (
@@ -159,12 +159,10 @@ def _time(means: Means, memory: Memory, ecu: EcuId) -> Workflow[AnyNeed, None]:
     fetched = memory.attestations.pop(ecu, None)
     if fetched is None or nonce_of(means, fetched) != nonce:
         try:
-            fetched = (yield from fetch_time(means, memory, frozenset({ecu}))).get(ecu)
+            fetched = (yield from attest({ecu: nonce}))[ecu]
         except LinkFailure as failure:
             yield Note(Step.TROUBLE, f"no attested time: {failure}", ecu)
             return
-    if fetched is None:
-        return
     yield from deliver(ecu, Place(Object.ATTESTATION), fetched, memory.blocks_of(ecu))
     # The nonce changes when it is accepted; the status only says whether there was any since power-up.
     yield from check(ecu, CheckOption.ATTESTATION, lambda status: status.time_attested)

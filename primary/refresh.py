@@ -137,8 +137,11 @@ def fetch_time(means: Means, memory: Memory, ecus: frozenset[EcuId]) -> Workflow
     yield from on_all_buses(means, ask)
     if means.layout.ecu in ecus:
         nonces[means.layout.ecu] = own_nonce(means, memory)
-    if not nonces:
-        return {}
+    return (yield from attest(nonces)) if nonces else {}
+
+
+def attest(nonces: Mapping[EcuId, bytes]) -> Workflow[AnyNeed, dict[EcuId, bytes]]:
+    """Have the time attested for these nonces, at least one. Raises Unreachable as `fetch_time`."""
     answers: tuple[bytes, ...] = yield Attest(tuple(nonces.values()))
     if len(answers) != len(nonces):
         raise LinkFailure(f"the time service gave {len(answers)} attestations for {len(nonces)} nonces")

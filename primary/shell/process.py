@@ -20,6 +20,7 @@ from primary.needs import Note
 from primary.primary import CycleEnded, Pace
 from primary.shell.board import Board
 from primary.shell.config import load
+from primary.shell.memory import give_back
 from primary.shell.progress import Display, JsonLines, Lines, say
 from uptane.errors import LinkFailure, MarqueError, StorageFailure
 from uptane.shell.files import Store
@@ -70,9 +71,16 @@ def run_once(file: Path, displays: Sequence[Display]) -> Outcome:
 def _run(file: Path, displays: Sequence[Display], outcome: Outcome, *, once: bool) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
+    at_rest = False
+
     def show(effect: Note | CycleEnded) -> None:
+        nonlocal at_rest
         for display in displays:
             display.show(effect)
+        if isinstance(effect, CycleEnded):
+            was_at_rest, at_rest = at_rest, effect.finished.result is Result.IDLE
+            if at_rest and not was_at_rest:
+                give_back()
 
     config = load(file)
     store = Store(config.state)
