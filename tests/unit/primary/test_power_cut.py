@@ -13,9 +13,9 @@ import pytest
 
 from primary.cycle import Result
 from primary.needs import Damaged, FreeSpace, ListCache, Load, Measure, Names, Perform, ReadBlob
-from tests.builders import PowerLost
+from tests.builders import CAMERA, PowerLost
 from tests.unit.primary.world import NEW, OLD, World, texts
-from uptane.model.reports import EcuState
+from uptane.model.reports import EcuState, Phase
 
 LOOKING = (Load, Names, Measure, ReadBlob, ListCache, FreeSpace, Damaged)
 VEHICLE = pytest.mark.parametrize("vehicle", [False, True], ids=["the Primary alone", "the whole vehicle"])
@@ -94,3 +94,15 @@ def test_cut_again_and_again() -> None:
         if not cut(world, fuse=97, vehicle=False):
             break
     whole(world)
+
+
+def test_an_ecu_that_lost_the_time_between_its_order_and_its_restart_is_given_it_again() -> None:
+    """Else a cut of the vehicle just there would cost the update: nothing is activated without attested time."""
+    world = World()
+    world.update()
+    camera = world.nodes[CAMERA]
+    world.run(lambda: camera.state.installation.last_phase is Phase.ACTIVATE)
+    assert camera.state.installation.state is EcuState.PREPARED
+    world.cut(vehicle=True)
+    assert set(whole(world).values()) == set(NEW.values())
+    assert "roll back:" not in texts(world.notes)
