@@ -140,10 +140,12 @@ def _long_form(octets: bytes, at: int) -> tuple[int, int, int]:
 
 
 def octets_as(kind: Kind[EntryT], listing: Listing[EntryT]) -> bytes:
-    """A listing's octets; one that was not judged as this kind is judged now."""
-    if isinstance(listing, OerListing) and listing.kind is kind:
-        return listing.octets
-    return OerListing(listing.octets, kind).octets
+    """A listing's octets, to be written as a list of this kind; one that this codec did not make is judged now."""
+    if not isinstance(listing, OerListing):
+        return OerListing(listing.octets, kind).octets
+    if listing.kind is not kind:
+        raise Malformed("a list of another kind")
+    return listing.octets
 
 
 def listed(entries: Iterable[tuple[bytes, bytes]], kind: Kind[EntryT]) -> OerListing[EntryT]:

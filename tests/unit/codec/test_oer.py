@@ -252,9 +252,19 @@ def test_the_speaker_says_whose_targets_they_are() -> None:
 
 
 def test_a_list_of_another_kind_is_not_written() -> None:
+    images, assignments = OER.images([IMAGE]), OER.assignments([Assignment(EcuId("e"), IMAGE)])
+    with pytest.raises(Malformed, match="another kind"):
+        OER.encode(DirectorTargets(FOR_VEHICLE, None, False, images))  # type: ignore[arg-type]
+    with pytest.raises(Malformed, match="another kind"):
+        OER.encode(ImageTargets(FOR_IMAGES, assignments))  # type: ignore[arg-type]
+
+
+def test_a_list_that_this_codec_did_not_make_is_judged_before_it_is_written() -> None:
     with pytest.raises(Malformed):
         OER.encode(DirectorTargets(FOR_VEHICLE, None, False, Foreign(b"\x01\x00")))  # type: ignore[arg-type]
-    assert OER.encode(ImageTargets(FOR_IMAGES, Foreign(OER.images([IMAGE]).octets)))  # type: ignore[arg-type]
+    images = OER.images([IMAGE])
+    foreign = ImageTargets(FOR_IMAGES, Foreign(images.octets))  # type: ignore[arg-type]
+    assert OER.encode(foreign) == OER.encode(ImageTargets(FOR_IMAGES, images))
 
 
 class Foreign:
