@@ -144,6 +144,17 @@ def test_an_unfinished_update_is_matched_again_from_what_is_held() -> None:
     assert fetched(bench, IMAGE) == []
 
 
+def test_an_ecu_that_no_longer_runs_what_was_held_needs_it_matched_first() -> None:
+    """All ran, so nothing was matched; then a workshop put something else on one ECU."""
+    bench = Bench(Pair(), PRIMARY)
+    assert bench.full().nothing_new
+    del bench.installed[BRAKE]
+    assert bench.full().matches[BRAKE].roles == (SUPPLIER,)
+    assert f"{FIRST}.{SUPPLIER}" in fetched(bench, IMAGE)
+    assert bench.full().matches[BRAKE].roles == (SUPPLIER,)
+    assert fetched(bench, IMAGE) == []
+
+
 @pytest.mark.parametrize("expired", ["timestamp", "targets", RELEASE])
 def test_an_unfinished_update_asks_the_image_repository_when_what_is_held_has_expired(expired: str) -> None:
     """The Director says nothing new; what the Image repository said must still be fresh to be relied on."""

@@ -228,6 +228,7 @@ def test_a_failed_self_test_reverts_at_the_reset_and_says_so() -> None:
     assert (failed.state, failed.outcome, failed.running) == (S.IDLE, Outcome.SELF_TEST_FAILED, 1)
     refuses(Check.INSTALL_STATE, write, failed)
     refuses(Check.INSTALL_STATE, erase, failed, LATER)
+    refuses(Check.INSTALL_STATE, prepare, failed, LATER, CONTENT)
     slot, after = boot(failed)
     assert (slot, after.running, after.outcome) == (0, 0, Outcome.SELF_TEST_FAILED)
     assert BLAMED[after.outcome] is Check.INSTALL_SELF_TEST
