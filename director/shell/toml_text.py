@@ -33,7 +33,7 @@ def _is_tables(value: object) -> bool:
 
 def _key(key: str) -> str:
     plain = key.replace("_", "").replace("-", "")
-    return key if plain.isascii() and plain.isalnum() else json.dumps(key)
+    return key if plain.isascii() and plain.isalnum() else json.dumps(key, ensure_ascii=False)
 
 
 def _value(value: object) -> str:

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from director.inventory import Verification
 from director.provision import PARTIAL
@@ -82,7 +82,7 @@ def write(out: Path, provisioned: pb.Provisioned, files: Mapping[str, bytes], *,
         _write(folder / "initial" / "time", f"{provisioned.time}\n".encode())
         _factory_image(folder / "initial" / "image.bin", own, base)
         settings = _settings_of_all(provisioned, ecu) | (
-            _primary(provisioned, ecu, buses, to=to) if ecu.primary else _secondary(ecu, buses)
+            _primary(provisioned, buses, described, to=to) if ecu.primary else _secondary(ecu, buses)
         )
         settings |= {key: value for key, value in own.items() if key not in KNOWN}
         _write(folder / "config.toml", toml_text(settings, f"ECU {ecu.id} of {_vehicle_id(provisioned)}").encode())
@@ -94,6 +94,7 @@ def write(out: Path, provisioned: pb.Provisioned, files: Mapping[str, bytes], *,
             _write(folder / "tls" / "image-ca.pem", provisioned.image_ca)
 
 
+_Tables: TypeAlias = Mapping[str, Mapping[str, Any]]
 MAPPING_COMMENT = "Which repositories must vouch for which images (Uptane 2.1.0, section 5.2.6)."
 MAPPING = {"mapping": [{"paths": ["**"], "repositories": ["director", "image"]}]}
 
@@ -122,16 +123,14 @@ def _settings_of_all(provisioned: pb.Provisioned, ecu: pb.Ecu) -> dict[str, Any]
     }
 
 
-def _secondary(ecu: pb.Ecu, buses: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _secondary(ecu: pb.Ecu, buses: _Tables) -> dict[str, Any]:
     bus = buses.get(ecu.bus, {})
     can = {key: value for key, value in bus.items() if key != "name"}
     return {"verification": ecu.verification, "address": ecu.address, "can": can}
 
 
-def _primary(
-    provisioned: pb.Provisioned, primary: pb.Ecu, buses: Mapping[str, Mapping[str, Any]], *, to: Addresses
-) -> dict[str, Any]:
-    others = [ecu for ecu in provisioned.ecus if ecu.id != primary.id]
+def _primary(provisioned: pb.Provisioned, buses: _Tables, described: _Tables, *, to: Addresses) -> dict[str, Any]:
+    others = [ecu for ecu in provisioned.ecus if not ecu.primary]
     return {
         "director": {"address": to.director or provisioned.director_address},
         "time": {"address": to.time or provisioned.time_address},
@@ -144,6 +143,7 @@ def _primary(
                 "verification": ecu.verification,
                 "bus": ecu.bus,
                 "address": ecu.address,
+                "slots": described.get(ecu.id, {}).get("slots"),
             }
             for ecu in others
         ],

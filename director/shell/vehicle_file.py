@@ -48,7 +48,7 @@ from uptane.shell.settings import Section, read
 
 SLOTS = range(1, IMAGE_LENGTH_MAX + 1)
 KNOWN = frozenset(
-    "id hardware primary verification bus address filename slot_size public_key image".split()  # noqa: SIM905
+    "id hardware primary verification bus address slots filename slot_size public_key image".split()  # noqa: SIM905
 )
 """Keys of [[ecu]] that enrolment knows; all others are for the ECU itself."""
 
@@ -104,6 +104,8 @@ def _ecu(section: Section, buses: set[str]) -> Ecu:
         key=_key(section),
         factory=_image(image),
     )
+    if not primary:
+        section.integer("slots", range(1, 3), 2)  # for the Primary, which updates ECUs with one slot last
     if not primary and ecu.bus not in buses:
         raise section.error("bus", ecu.bus, f"the name of a [[bus]]: {', '.join(sorted(buses)) or 'there is none'}")
     image.done()
