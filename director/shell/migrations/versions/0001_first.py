@@ -8,6 +8,19 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _vehicles()
+    _ecus()
+    _metadata()
+    _records()
+    op.create_index("ix_certificates_uri", "certificates", ["uri"])
+    for verb in ("UPDATE", "DELETE"):
+        op.execute(
+            f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'the audit log is only appended to'); END"
+        )
+
+
+def _vehicles() -> None:
     op.create_table(
         "vehicles",
         sa.Column("id", sa.String, primary_key=True),
@@ -18,6 +31,9 @@ def upgrade() -> None:
         sa.Column("manifests", sa.Integer, nullable=False),
         sa.Column("polled", sa.Integer),
     )
+
+
+def _ecus() -> None:
     op.create_table(
         "ecus",
         sa.Column("vehicle", sa.String, sa.ForeignKey("vehicles.id"), primary_key=True),
@@ -49,6 +65,9 @@ def upgrade() -> None:
         sa.Column("assigned_name", sa.String),
         sa.Column("running_name", sa.String),
     )
+
+
+def _metadata() -> None:
     op.create_table(
         "issued",
         sa.Column("vehicle", sa.String, sa.ForeignKey("vehicles.id"), primary_key=True),
@@ -66,6 +85,27 @@ def upgrade() -> None:
         sa.Column("coordinator_scheme", sa.String),
         sa.Column("coordinator_octets", sa.LargeBinary),
     )
+    op.create_table(
+        "roots",
+        sa.Column("version", sa.Integer, primary_key=True),
+        sa.Column("octets", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "rules",
+        sa.Column("kind", sa.String, primary_key=True),
+        sa.Column("image", sa.String, primary_key=True),
+        sa.Column("other", sa.String, primary_key=True),
+        sa.Column("counter_min", sa.Integer, primary_key=True),
+        sa.Column("place", sa.Integer, nullable=False),
+    )
+    op.create_table(
+        "image_files",
+        sa.Column("file", sa.String, primary_key=True),
+        sa.Column("octets", sa.LargeBinary, nullable=False),
+    )
+
+
+def _records() -> None:
     op.create_table(
         "admissions",
         sa.Column("vehicle", sa.String, sa.ForeignKey("vehicles.id"), primary_key=True),
@@ -90,24 +130,6 @@ def upgrade() -> None:
         sa.Column("revoked", sa.Integer),
     )
     op.create_table(
-        "roots",
-        sa.Column("version", sa.Integer, primary_key=True),
-        sa.Column("octets", sa.LargeBinary, nullable=False),
-    )
-    op.create_table(
-        "rules",
-        sa.Column("kind", sa.String, primary_key=True),
-        sa.Column("image", sa.String, primary_key=True),
-        sa.Column("other", sa.String, primary_key=True),
-        sa.Column("counter_min", sa.Integer, primary_key=True),
-        sa.Column("place", sa.Integer, nullable=False),
-    )
-    op.create_table(
-        "image_files",
-        sa.Column("file", sa.String, primary_key=True),
-        sa.Column("octets", sa.LargeBinary, nullable=False),
-    )
-    op.create_table(
         "audit",
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("utc", sa.Integer, nullable=False),
@@ -117,9 +139,3 @@ def upgrade() -> None:
         sa.Column("detail", sa.String, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),
     )
-    op.create_index("ix_certificates_uri", "certificates", ["uri"])
-    for verb in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "
-            "BEGIN SELECT RAISE(ABORT, 'the audit log is only appended to'); END"
-        )
