@@ -1,10 +1,12 @@
 """Why a server is UNAVAILABLE: gRPC says the same for a closed port and for a certificate that one side refuses.
 
-A bare TLS connection tells them apart by exception types. Only tried after a failure, so `ssl` is loaded only then.
+A bare TLS connection tells them apart, by exception types and by who speaks first. Only tried after a failure.
 """
 
 from __future__ import annotations
 
+import socket
+import ssl
 from pathlib import Path
 from typing import Final
 
@@ -12,14 +14,11 @@ from primary.needs import Reason
 from primary.shell.config import Server
 
 PROBE_S: Final = 1.0
-LISTEN_S: Final = 0.5  # in TLS 1.3 a client certificate is refused after the handshake, in an alert
+LISTEN_S: Final = 0.5
 
 
 def probe(server: Server, own: tuple[Path, Path] | None) -> Reason:
-    """Connect, shake hands (with our certificate and key), and listen for an alert: DOWN, UNTRUSTED or FORBIDDEN."""
-    import socket  # noqa: PLC0415 (see above)
-    import ssl  # noqa: PLC0415
-
+    """Connect, shake hands (with our certificate and key), wait for a word: DOWN, UNTRUSTED or FORBIDDEN."""
     host, _, port = server.address.rpartition(":")
     host = host.strip("[]")
     try:
@@ -31,12 +30,21 @@ def probe(server: Server, own: tuple[Path, Path] | None) -> Reason:
             socket.create_connection((host, int(port)), timeout=PROBE_S) as plain,
             context.wrap_socket(plain, server_hostname=server.name or host) as secure,
         ):
-            secure.settimeout(LISTEN_S)
-            secure.recv(1)
+            return _welcome(secure)
     except ssl.SSLCertVerificationError:
         return Reason.UNTRUSTED
     except ssl.SSLError:
         return Reason.FORBIDDEN
     except OSError:
         return Reason.DOWN
-    return Reason.DOWN
+
+
+def _welcome(secure: ssl.SSLSocket) -> Reason:
+    """A server of gRPC speaks first. One that hangs up instead has refused our certificate, after the handshake."""
+    secure.settimeout(LISTEN_S)
+    try:
+        return Reason.DOWN if secure.recv(1) else Reason.FORBIDDEN
+    except TimeoutError:
+        return Reason.DOWN
+    except OSError:  # an alert, or a connection that was reset
+        return Reason.FORBIDDEN
