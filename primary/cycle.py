@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from primary import own, transaction
+from primary.adopt import adopt, stranded
 from primary.collect import collect, on_buses
 from primary.distribute import inform, lacks, prepare
 from primary.download import fetch_image, make_room
@@ -85,6 +86,9 @@ def _cycle(means: Means, memory: Memory) -> Workflow[AnyNeed, Finished]:
         if over:
             yield from make_room((), frozenset())
         return replace(_finished(ended, polled), at_once=over)
+    if stranded(means, memory):
+        yield from adopt(means, memory)
+        return Finished(Result.TRYING, "taking over a transaction that was under way", at_once=True)
     plan = plan_of(means.layout, memory, means.hasher)
     if plan is None:
         return _finished(Finished(Result.IDLE, "the Director has assigned nothing yet"), polled)

@@ -314,7 +314,6 @@ def roll_back(means: Means, memory: Memory, journal: Journal, ecu: EcuId) -> Wor
             elif journal.coordinated:
                 order = _Telling(means, memory, journal, ecu, Phase.ROLL_BACK)
                 yield from in_session(ecu, Session.EXTENDED, order.give)
-                continue
         except LinkFailure as failure:
             memory.statuses.pop(ecu, None)
             yield Note(Step.TROUBLE, str(failure), ecu)

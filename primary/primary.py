@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias, assert_never
 from primary.buses import Buses, Exchange, OnBus, SendOn
 from primary.cycle import Finished, Result, cycle
 from primary.means import Means
-from primary.needs import Announce, AnyNeed, Note, Perform
+from primary.needs import Announce, AnyNeed, LookAtVehicle, Note, Now, Perform
 from primary.start import boot, load
 from primary.tasks import Tasks
 from uptane.errors import MarqueError
@@ -22,12 +22,12 @@ from uptane.link.isotp_values import IsoTpSettings, Tick
 from uptane.link.uds_client import Ask, Listen, Pause
 from uptane.link.uds_line import Answered
 from uptane.machine import Workflow
-from uptane.moments import SECOND_MS, Instant, earliest
+from uptane.moments import SECOND_MS, Instant, after, earliest
 
 AGAIN_MAX: Final = 4  # cycles at once in a row, when each brought something new
 RETRY_MS: Final = 2 * SECOND_MS  # after a first failure; doubled after each further one
 RETRY_MS_MAX: Final = 900 * SECOND_MS  # a car park with its server down is asked for four times an hour
-GATE_MS: Final = 10 * SECOND_MS  # between two looks at a shut gate: the driver has just parked, and waits
+GATE_MS: Final = 5 * SECOND_MS  # between two looks at a shut gate: the driver has just parked, and waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,10 @@ def reside(means: Means, pace: Pace) -> Workflow[AnyNeed, Finished]:
             return last
         pause_ms = 0 if again else _pause_ms(means, pace, finished, failures)
         yield Announce(CycleEnded(finished, pause_ms))
-        yield Pause(pause_ms)
+        if finished.result is Result.WAITING:
+            yield from _watch_vehicle(pause_ms)
+        else:
+            yield Pause(pause_ms)
 
 
 _GROWING: Final = frozenset({Result.UNREACHABLE, Result.REFUSED, Result.STORAGE, Result.TRYING})
@@ -133,8 +136,17 @@ def _pause_ms(means: Means, pace: Pace, finished: Finished, failures: int) -> in
     if failures:
         longest = min(RETRY_MS << min(failures - 1, 20), RETRY_MS_MAX)
         return longest // 2 + means.jitter(longest // 2)
-    poll_ms = (finished.poll_again_s or pace.poll_s) * SECOND_MS
-    return min(poll_ms, GATE_MS) if finished.result is Result.WAITING else poll_ms
+    return (finished.poll_again_s or pace.poll_s) * SECOND_MS
+
+
+def _watch_vehicle(pause_ms: int) -> Workflow[AnyNeed, None]:
+    """Wait for the next poll, or until the vehicle says something else of itself: somebody may have parked it."""
+    before = yield LookAtVehicle()
+    end = after((yield Now()), pause_ms)
+    while (now := (yield Now())) < end:
+        yield Pause(min(GATE_MS, end - now))
+        if (yield LookAtVehicle()) != before:
+            return
 
 
 # ----------------------------------------------------------------------------------------------------- with buses

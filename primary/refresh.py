@@ -76,7 +76,10 @@ def poll(means: Means, memory: Memory, manifest: bytes) -> Workflow[AnyNeed, Pol
 
 
 def _poll_once(memory: Memory, manifest: bytes) -> Workflow[AnyNeed, Polled]:
+    began = yield Now()
     polled: Polled = yield Poll(memory.admitted, manifest, _versions(memory))
+    if polled.files and (yield Now()) - began > SLOW_AFTER_MS:
+        memory.slow = True
     if polled.admitted_digest and polled.admitted_digest != memory.admitted:
         yield Save(ADMITTED, polled.admitted_digest)
         memory.admitted = polled.admitted_digest

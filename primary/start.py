@@ -11,18 +11,17 @@ from typing import Final, TypeVar
 
 from primary import journal as journals
 from primary import own, state
+from primary.adopt import adopt
 from primary.collect import collect, look
-from primary.journal import Journal, Stage, Transactions
+from primary.journal import Transactions
 from primary.means import Means
 from primary.needs import AnyNeed, Damaged, Forget, Load, Names, Note, Now, Step, Unreachable
 from primary.refresh import next_nonce, poll
 from primary.state import Memory, Told, metadata_name
-from primary.transaction import save as save_transactions
 from uptane.errors import Check, StorageFailure
 from uptane.link.uds_client import Pause
-from uptane.link.uds_objects import Status
 from uptane.machine import Workflow
-from uptane.model.ids import Bundle, EcuId, Repository
+from uptane.model.ids import EcuId, Repository
 from uptane.model.reports import EcuState
 from uptane.moments import SECOND_MS, UtcTime
 from uptane.verify import attested, record
@@ -34,8 +33,6 @@ ValueT = TypeVar("ValueT")
 
 PROOFS_MAX: Final = 3  # tries to hear an ECU, and to have a manifest accepted, before new software is given up
 PROOF_PAUSE_MS: Final = 3 * SECOND_MS
-
-_BEGUN: Final = frozenset({EcuState.TRIAL, EcuState.VOTED, EcuState.COMMITTED})
 
 
 # ---------------------------------------------------------------------------------------------------------- memory
@@ -156,7 +153,9 @@ def boot(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     yield from own.boot(memory)
     yield from next_nonce(memory)
     if memory.journal_lost:
+        yield from look(means, memory)
         yield from adopt(means, memory)
+        memory.journal_lost = False
     if not own.is_new(memory):
         return
     if memory.installation.state is EcuState.TRIAL:
@@ -199,39 +198,3 @@ def _accepted(means: Means, memory: Memory) -> Workflow[AnyNeed, bool]:
         yield Pause(PROOF_PAUSE_MS)
     yield Note(Step.TROUBLE, "the Director refuses what this software says", means.layout.ecu)
     return False
-
-
-def adopt(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
-    """The journal is lost: learn from the ECUs whether a transaction was under way, and how it was decided.
-
-    Commit is journaled before anyone is told. So if one ECU has been told, commit was decided; if none has, nothing
-    was, and to roll back is right.
-    """
-    yield from look(means, memory)
-    told = dict(memory.statuses)
-    stands = {ecu: (status.state, status.bundle) for ecu, status in told.items()}
-    stands[means.layout.ecu] = (memory.installation.state, memory.installation.bundle)
-    bundle = next((bundle for where, bundle in stands.values() if where in _BEGUN), None)
-    memory.journal_lost = False
-    if bundle is None:
-        return
-    part = frozenset(ecu for ecu, (_, of) in stands.items() if of == bundle)
-    states = {where for where, of in stands.values() if of == bundle}
-    decided = bool(states & {EcuState.COMMITTED, EcuState.RELEASED})
-    journal = Journal(
-        bundle=bundle,
-        targets_version=_version_of(memory, told, bundle),
-        stage=Stage.COMMITTING if decided else Stage.ROLLING_BACK,
-        participants=means.layout.activation_order(part),
-        coordinated=True,
-        reason="the journal was lost",
-    )
-    yield Note(Step.TROUBLE, f"journal lost: {journal.stage.value} for {', '.join(journal.participants)}")
-    yield from save_transactions(memory, memory.transactions.under(journal))
-
-
-def _version_of(memory: Memory, told: dict[EcuId, Status], bundle: Bundle) -> int:
-    """The Targets version the transaction acts on: as our own record says, or as its ECUs do, who got no newer one."""
-    if memory.installation.bundle == bundle:
-        return memory.installation.targets_version
-    return max(status.targets_version for status in told.values() if status.bundle == bundle)

@@ -467,3 +467,26 @@ def test_the_image_repository_is_asked_only_for_what_is_to_be_installed(world: W
     assert FetchBlock not in kinds
     assert Poll in kinds
     assert SUPPLIER
+
+
+@pytest.mark.parametrize("stage", [b"activating", b"committing", b"releasing"])
+def test_a_primary_that_was_replaced_ends_what_the_old_one_began(world: World, stage: bytes) -> None:
+    stop_when(world, stage)
+    del world.records["transaction"]
+    for _ in range(3):
+        world.once_more()
+    assert world.runs() in (OLD, NEW)
+    states = {node.state.installation.state for node in world.nodes.values()} | {world.own.state}
+    assert states <= {EcuState.IDLE, EcuState.RELEASED}
+
+
+def test_a_shut_gate_is_watched_without_asking_the_servers(world: World) -> None:
+    world.state, world.once = replace(world.state, parked=False), False
+    world.run(lambda: bool(world.ended) and world.ended[-1].finished.result is Result.WAITING)
+    polls, now = len(world.director.polls), world.now
+    world.run(lambda: world.now > now + 45_000)
+    assert len(world.director.polls) == polls
+    world.state = replace(world.state, parked=True)
+    world.run(lambda: world.ended[-1].finished.result is Result.DONE)
+    assert world.now < now + 60_000, "it does not wait for the next poll"
+    assert world.runs() == NEW
