@@ -360,6 +360,18 @@ def test_a_held_image_is_proven_at_rest() -> None:
     assert assigned(admitted(present, words.manifest()), "gw").proven
 
 
+def test_nothing_is_proven_on_trial_even_what_ran_before() -> None:
+    present, words, _ = updating()
+    word = Said()
+    word.publish(image("gw-0", counter=0))
+    present, _, _ = decide(present, word)
+    words.say("gw", counter=2)
+    present = admitted(present, words.manifest())
+    assert assigned(present, "gw").proven
+    words.say("gw", counter=3, state=EcuState.TRIAL)
+    assert not assigned(admitted(present, words.manifest()), "gw").proven
+
+
 def test_what_was_sent_may_run_until_a_report_rules_it_out() -> None:
     present, words, runs = updating()
 

@@ -132,6 +132,18 @@ def test_a_rotation_is_followed(pair: Pair, ear: Ear) -> None:
     assert ear.kept["root"] == pair.image.offered["2.root"]
 
 
+def test_what_a_rotation_takes_away_is_gone_for_good(pair: Pair, ear: Ear) -> None:
+    """Even if the repository then has nothing newer to offer."""
+    ear.hear()
+    pair.image.keys[Role.TIMESTAMP] = [key("another timestamp")]
+    pair.image.root()
+    del pair.image.offered["timestamp"]
+    with pytest.raises(Rejected) as refused:
+        ear.hear()
+    assert refused.value.check is Check.TIMESTAMP_MISSING
+    assert set(ear.kept) == {"root", "targets"}
+
+
 def test_an_image_taken_back_is_gone(pair: Pair, ear: Ear) -> None:
     image = supplied(pair)
     ear.hear([wanted(image)])
