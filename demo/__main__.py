@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
-from demo.attacks import ATTACKS
+from rich.markup import escape
+
+from demo.attacks import ATTACKS, Attack
 from demo.display import bus_table, closing_table, console, refused_table, time_table
 from demo.images import chosen
 from demo.processes import DemoFailure
 from demo.story import Story
 
 FOLDER = Path("build") / "demo"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a terminal that was closed
 
 
 def arguments() -> argparse.Namespace:
@@ -35,6 +41,29 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Whoever ends the demo, its processes have to end first."""
+    del frame
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _played(story: Story, attack: Attack | None) -> dict[str, Any] | None:
+    """Play it, and leave nothing running; the report, or None when it did not come to its end."""
+    for number in ENDING:
+        signal.signal(number, _interrupt)
+    try:
+        return story.run(attack)
+    except DemoFailure as failure:
+        console.print(f"[red]The demo cannot go on:[/] {escape(str(failure))}\nLogs: {FOLDER / 'logs'}")
+    except KeyboardInterrupt:
+        console.print("stopped")
+    finally:
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)  # nobody interrupts this: it takes a few seconds
+        story.stop()
+    return None
+
+
 def main() -> int:
     """Run the demo."""
     told = arguments()
@@ -43,24 +72,16 @@ def main() -> int:
             console.print(f"  [bold]{name:<20}[/] {attack.text}")
         return 0
     if told.attack and told.attack not in ATTACKS:
-        console.print(f"[red]There is no attack {told.attack!r}.[/] There are: {', '.join(ATTACKS)}")
+        console.print(f"[red]There is no attack {escape(repr(told.attack))}.[/] There are: {', '.join(ATTACKS)}")
         return 2
     try:
         images = chosen(told.images)
     except DemoFailure as failure:
-        console.print(f"[red]{failure}[/]")
+        console.print(f"[red]{escape(str(failure))}[/]")
         return 2
-    story = Story(FOLDER, images, paced=not told.fast)
-    try:
-        report = story.run(ATTACKS.get(told.attack))
-    except DemoFailure as failure:
-        console.print(f"[red]The demo cannot go on:[/] {failure}\nLogs: {FOLDER / 'logs'}", markup=True)
+    report = _played(Story(FOLDER, images, paced=not told.fast), ATTACKS.get(told.attack))
+    if report is None:
         return 1
-    except KeyboardInterrupt:
-        console.print("stopped")
-        return 1
-    finally:
-        story.stop()
     (FOLDER / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     for table in (closing_table(report), bus_table(report), time_table(report)):
         console.print(table)

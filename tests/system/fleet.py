@@ -191,10 +191,17 @@ class Fleet:
             list(pool.map(self.start, SERVERS))
 
     def start_vehicle(self, *, but: Iterable[EcuOfDemo] = ()) -> None:
-        """Start every ECU, but for these."""
-        for ecu in ECUS:
-            if ecu not in but:
-                self.start(ecu.name)
+        """Start every ECU, but for these, and wait until they are up."""
+        started = [ecu.name for ecu in ECUS if ecu not in but]
+        for name in started:
+            self.start(name)
+        for name in started:
+            wait_for(lambda: self._is_up(name), f"{name} is up")  # noqa: B023  (called at once)
+
+    def _is_up(self, name: str) -> bool:
+        self.crew.check()
+        log = self.crew.logs / f"{name}.log"
+        return log.exists() and f"{name} is ready" in log.read_text(errors="replace")
 
     def start_all(self) -> Fleet:
         """Start the servers, then the vehicle."""

@@ -77,9 +77,9 @@ class Run:
         report: dict[str, Any] = json.loads((self.demo / "report.json").read_text())
         return report
 
-    def still_running(self) -> list[str]:
-        """Command lines of processes that were started by this run, however far they have moved away from it."""
-        found = []
+    def still_running(self) -> dict[int, str]:
+        """Processes that were started by this run, however far they have moved away from it: number, command line."""
+        found = {}
         for folder in Path("/proc").iterdir():
             if not folder.name.isdecimal():
                 continue
@@ -89,7 +89,7 @@ class Run:
             except OSError:
                 continue  # it has ended, or is not ours
             if marked and line:
-                found.append(line.replace(b"\0", b" ").decode(errors="replace"))
+                found[int(folder.name)] = line.replace(b"\0", b" ").decode(errors="replace")
         return found
 
     def assert_nothing_left(self) -> None:
@@ -102,7 +102,10 @@ class Run:
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Run]:
     yield (run := Run(tmp_path))
-    assert not run.still_running()
+    left = run.still_running()
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+    assert not left
 
 
 def assert_complete(report: dict[str, Any]) -> None:
@@ -110,7 +113,7 @@ def assert_complete(report: dict[str, Any]) -> None:
     assert set(report) == {"vehicle", "ecus", "bus", "seconds", "refused"}
     assert {row["ecu"] for row in report["ecus"]} == {"telematics", "brake", "body", "camera"}
     for row in report["ecus"]:
-        assert set(row) == {"ecu", "hardware", "verification", "before", "assigned", "after", "proven"}
+        assert set(row) >= {"ecu", "hardware", "verification", "before", "assigned", "after", "proven"}
         assert row["proven"] is True
         assert row["before"] != row["assigned"] == row["after"]
     verification = {row["ecu"]: row["verification"] for row in report["ecus"]}
@@ -183,7 +186,7 @@ def test_attack(road: Road, name: str) -> None:
 
 def _times(fleet: Fleet, by_check: tuple[str, str]) -> int:
     rows = [row for row in refused_rows(fleet.vehicle_status()) if (row["by"], row["check"]) == by_check]
-    return int(rows[0]["detail"]) if rows else 0
+    return int(rows[0]["detail"].removesuffix(" x")) if rows else 0
 
 
 # ------------------------------------------------------------------------------------------------ wrong words, ends
@@ -198,6 +201,8 @@ def _times(fleet: Fleet, by_check: tuple[str, str]) -> int:
         (["--images", "brake=."], ". is not a file"),
         (["--images", "brake=/dev/null"], "is not a file"),
         (["--images", "brake=empty"], "must have 1 to"),
+        (["--images", "[/red]=pyproject.toml"], "'[/red]=pyproject.toml' is not ECU=FILE"),
+        (["--attack", "[/red]"], "There is no attack '[/red]'"),
         (["--attack", "nonsense"], "There is no attack 'nonsense'"),
         (["--attack", "nonsense"], "swapped-image"),
         (["--quick"], "unrecognized arguments: --quick"),
@@ -215,7 +220,7 @@ def test_wrong_words(tmp_path: Path, arguments: list[str], text: str) -> None:
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     assert told.returncode == 2
-    assert text in told.stdout + told.stderr
+    assert text in " ".join((told.stdout + told.stderr).split())
     assert "Traceback" not in told.stderr
     assert before.read_text() == "of an earlier run"
 
@@ -229,8 +234,8 @@ def test_attacks_are_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_stopped_in_the_middle_it_leaves_nothing_running(demo: Run, number: signal.Signals) -> None:
     with demo.start("--fast") as process:
-        wait_for((demo.demo / "director.port").exists, "three servers run")
-        assert len(demo.still_running()) > 3
+        wait_for((demo.demo / "image.port").exists, "a server runs")
+        assert len(demo.still_running()) >= 2
         process.send_signal(number)
         said, _ = process.communicate(timeout=30)
     assert process.returncode == 1, said
