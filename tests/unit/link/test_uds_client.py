@@ -13,7 +13,7 @@ from uptane.link import uds_client, uds_transfer
 from uptane.link.can_frame import CanFrame
 from uptane.link.isotp_values import IsoTpSettings
 from uptane.link.uds_objects import CheckOption, Object, Place
-from uptane.link.uds_tasks import BeginImage, Erase, Interlock, Verify
+from uptane.link.uds_tasks import BeginImage, BeginObject, Erase, Interlock, Verify
 from uptane.link.uds_transfer import BLOCK_MIN, GROW_AFTER, Blocks, deliver, from_octets, send_image
 from uptane.link.uds_values import Nrc, Session
 from uptane.machine import Workflow
@@ -242,3 +242,15 @@ def test_an_ecu_that_lies_about_its_offset_is_not_followed() -> None:
     with pytest.raises(LinkFailure):
         Bench(ecu).run(flash(IMAGE))
     assert uds_transfer.FAILURES_MAX > 1
+
+
+def test_a_busy_ecu_is_asked_again_after_a_pause() -> None:
+    ecu = FakeEcu(refuse={BeginObject: (Nrc.BUSY, 0)})
+    bench = Bench(ecu)
+    bench.at(2_500, ecu.refuse.clear)
+    bench.run(_delivered(b"x" * 100))
+    assert ecu.objects[TARGETS] == b"x" * 100
+    assert bench.now >= 3_000
+    ecu.refuse[BeginObject] = (Nrc.BUSY, 0)
+    with pytest.raises(uds_client.Silent):
+        bench.run(_delivered(b"x" * 100))

@@ -146,6 +146,11 @@ class Bench:
             self._until(lambda: bool(self._answers), None)
             answer = self._answers.pop(ticket)
 
+    def at(self, ms: int, act: Callable[[], None]) -> None:
+        """Do `act` when that time has come."""
+        self._mail.append((Instant(ms), act))
+        self._mail = deque(sorted(self._mail, key=lambda letter: letter[0]))
+
     def wait(self, duration_ms: int) -> None:
         end = self.now + duration_ms
         self._until(lambda: self.now >= end, end)
@@ -192,9 +197,9 @@ class Bench:
         self.frames += len(run.frames)
         kept = [frame for frame in run.frames if not self._is_lost(frame)]
         at = Instant(self.now + FRAME_MS)
-        self._mail.append((at, lambda: to(FramesHeard(kept))))
+        self.at(at, lambda: to(FramesHeard(kept)))
         if run.ticket:
-            self._mail.append((at, lambda: sent(FramesSent(run.ticket))))
+            self.at(at, lambda: sent(FramesSent(run.ticket)))
 
     def _is_lost(self, frame: CanFrame) -> bool:
         return self._dice.random() < self._loss or (self.lose is not None and self.lose(frame))

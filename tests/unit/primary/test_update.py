@@ -8,7 +8,7 @@ import pytest
 
 from primary.cycle import Result
 from primary.needs import Attest, FetchBlock, FetchMetadata, Perform, Poll, Restart, Save, Step, WriteBlob
-from tests.builders import BODY, BRAKE, CAMERA, HARDWARE, PRIMARY, SUPPLIER, Pair, image
+from tests.builders import BODY, BRAKE, CAMERA, HARDWARE, PRIMARY, SUPPLIER, Pair, PowerLost, image
 from tests.unit.primary.world import NEW, OLD, World
 from uptane.model.reports import EcuState, Phase
 
@@ -201,3 +201,36 @@ def test_a_silent_vehicle_state_holds_everything_before_the_first_restart(world:
     world.state = replace(world.state, consent=frozenset({world.pair.bundle()}))
     assert world.once_more().result is Result.DONE
     assert world.runs() == NEW
+
+
+def test_the_primary_restarts_when_all_others_have_voted_and_not_before(world: World) -> None:
+    world.burns = lambda effect: isinstance(effect, Perform) and isinstance(effect.need, Restart)
+    world.fuse = 0
+    with pytest.raises(PowerLost):
+        world.run()
+    assert {node.state.installation.state for node in world.nodes.values()} == {EcuState.VOTED}
+    assert world.own.state is EcuState.TRIAL
+
+
+def test_a_transfer_that_was_cut_off_is_not_begun_anew(world: World) -> None:
+    def written(effect: object) -> bool:
+        progress = world.nodes[BRAKE].state.other
+        return progress is not None and progress.next_offset > 0
+
+    world.burns, world.fuse = written, 0
+    with pytest.raises(PowerLost):
+        world.run()
+    world.cut()
+    assert world.once_more().result is Result.DONE
+    assert world.nodes[BRAKE].state.installation.erases == 1
+
+
+def test_no_nonce_is_met_twice(world: World) -> None:
+    world.down = {"time"}
+    world.run()
+    world.once_more()
+    world.down = set()
+    world.once_more()
+    drawn = [need.nonces[-1] for need in needs(world, Attest)]  # type: ignore[attr-defined]
+    starts = 3  # each with a nonce of its own, whether it was answered or not
+    assert len(set(drawn)) >= starts
