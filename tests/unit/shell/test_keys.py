@@ -240,6 +240,19 @@ def test_a_new_passphrase_is_asked_for_twice(
         keys.passphrase(None, confirm=True)
 
 
+def test_a_known_passphrase_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal())
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return "secret"
+
+    monkeypatch.setattr(keys, "getpass", answer)
+    assert keys.passphrase(None, prompt="Passphrase of the key") == b"secret"
+    assert asked == ["Passphrase of the key: "]
+
+
 def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(present=False))
     with pytest.raises(KeyFailure, match="no terminal"):
