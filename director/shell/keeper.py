@@ -85,17 +85,15 @@ class Keeper:
 
         Raises:
             StorageFailure: it cannot be stored; nothing has changed.
+            Declined: it contradicts what is stored; nothing has changed.
             Whatever `making` raises; nothing has changed.
         """
         with self._lock:
-            try:
-                with self.database.writing() as records:
-                    effects = self._director.handle(making(records), instant_now())
-                    stores = [effect for effect in effects if not isinstance(effect, Reply | Refresh)]
-                    records.carry_out(stores)
-                    self._note_polls(records, stores)
-            except Declined as declined:
-                return declined
+            with self.database.writing() as records:
+                effects = self._director.handle(making(records), instant_now())
+                stores = [effect for effect in effects if not isinstance(effect, Reply | Refresh)]
+                records.carry_out(stores)
+                self._note_polls(records, stores)
             self._director.handle(Stored(), instant_now())
         for store in stores:
             if isinstance(store, Log):

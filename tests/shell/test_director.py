@@ -196,6 +196,7 @@ def test_a_revoked_vehicle_and_its_way_back(bench: DirectorBench) -> None:
     assert not bench.operator().Revoke(pb.RevokeRequest(vehicle="VIN1"), timeout=CALL_S).changed
     with pytest.raises(grpc.RpcError):
         bench.provision("VIN1")
+    assert code(lambda: bench.vehicle("VIN1").Poll(asked(), timeout=CALL_S)) is Code.PERMISSION_DENIED  # a new one
     back, _ = bench.provision("VIN1", replace=True)
     polled(bench.vehicle("VIN1", back), asked())
     assert code(lambda: vehicle.Poll(asked(), timeout=CALL_S)) is Code.PERMISSION_DENIED
@@ -205,7 +206,13 @@ def test_a_revoked_operator(bench: DirectorBench) -> None:
     berta = bench.operator("berta")
     berta.Describe(pb.DescribeRequest(), timeout=CALL_S)
     bench.operator("anna").Revoke(pb.RevokeRequest(operator="berta"), timeout=CALL_S)
-    assert code(lambda: berta.Describe(pb.DescribeRequest(), timeout=CALL_S)) is Code.PERMISSION_DENIED
+    bench.enrol("VIN1")
+    acts = len(list(bench.operator().Audit(pb.AuditRequest(), timeout=CALL_S)))
+    for call in operator_calls(berta):
+        failure = failing(call)
+        assert code_of(failure) is Code.PERMISSION_DENIED
+        assert "has been revoked" in text_of(failure)
+    assert len(list(bench.operator().Audit(pb.AuditRequest(), timeout=CALL_S))) == acts
 
 
 @pytest.mark.parametrize("own", [None, tls.Authority.create("strangers").client("marque:vehicle:VIN1")])
