@@ -26,6 +26,7 @@ from uptane.moments import SECOND_MS, Instant, after, earliest
 
 AGAIN_MAX: Final = 4  # cycles at once in a row, when each brought something new
 RETRY_MS: Final = 2 * SECOND_MS  # after a first failure; doubled after each further one
+POLL_S_MAX: Final = 86_400  # a Director, or whoever speaks for it, cannot put a vehicle to sleep for longer than a day
 RETRY_MS_MAX: Final = 900 * SECOND_MS  # a car park with its server down is asked for four times an hour
 GATE_MS: Final = 5 * SECOND_MS  # between two looks at a shut gate: the driver has just parked, and waits
 
@@ -136,7 +137,7 @@ def _pause_ms(means: Means, pace: Pace, finished: Finished, failures: int) -> in
     if failures:
         longest = min(RETRY_MS << min(failures - 1, 20), RETRY_MS_MAX)
         return longest // 2 + means.jitter(longest // 2)
-    return (finished.poll_again_s or pace.poll_s) * SECOND_MS
+    return min(finished.poll_again_s or pace.poll_s, POLL_S_MAX) * SECOND_MS
 
 
 def _watch_vehicle(pause_ms: int) -> Workflow[AnyNeed, None]:

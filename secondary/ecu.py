@@ -77,7 +77,11 @@ class Secondary:
         self._watch: Watch | None = None
         self._revert_at: Instant | None = None
         self._job: _Job | None = None
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[_Job] = deque()  # a task of the server, a vote, and what is to be written down: a few
+        self._working = False
+        self._uncounted: dict[Check, int] = {}
+        self._cycle_began = False
+        self._noted = False
         self._effects: list[Effect] = []
 
     def handle(self, event: Event, now: Instant) -> Sequence[Effect]:
@@ -94,6 +98,7 @@ class Secondary:
                     self._early.append(event)
             case Answered(answer=answer):
                 self._advance(answer)
+                self._next()
             case Tick():
                 self._tick(now)
             case PowerUp():
@@ -147,7 +152,7 @@ class Secondary:
                 case uds.Do(task=task):
                     self._do(task)
                 case uds.Misused(check=check):
-                    self._start(self._counted(check))
+                    self._note(check)
                 case uds.Opened(session=session, peer=peer):
                     self._opened(session, peer)
                 case uds.Traffic():
@@ -172,19 +177,33 @@ class Secondary:
         state = self._state
         if self._watch is not None and self._watch.is_slow(state.now):
             state.notes.append("a delivery crawls: slow retrieval")
-            self._start(self._counted(Check.SLOW_RETRIEVAL))
+            self._note(Check.SLOW_RETRIEVAL)
 
-    def _counted(self, check: Check) -> Workflow[Need, None]:
-        """Count what no workflow refused, and report it."""
-        yield from heeded(self._state, count(self._state, check))
-        yield from heeded(self._state, renew(self._state))
+    def _note(self, check: Check | None) -> None:
+        """Have a refusal of no workflow counted, or with None a cycle reported: one job, however many wait."""
+        if check is None:
+            self._cycle_began = True
+        else:
+            self._uncounted[check] = self._uncounted.get(check, 0) + 1
+        if not self._noted:
+            self._noted = True
+            self._start(self._write_down())
+
+    def _write_down(self) -> Workflow[Need, None]:
+        state = self._state
+        self._noted = False
+        while self._uncounted:
+            check, times = self._uncounted.popitem()
+            yield from heeded(state, count(state, check, times))
+        cycle, self._cycle_began = self._cycle_began, False
+        yield from heeded(state, renew(state, cycle=cycle))
 
     def _opened(self, session: Session, peer: int) -> None:
         state = self._state
         self._count_if_slow()
         self._watch = None
         if session is Session.EXTENDED and peer == PRIMARY_ADDRESS:
-            self._start(heeded(state, renew(state, cycle=True)))
+            self._note(None)
         if session is Session.DEFAULT:
             state.objects.clear()
         self._revert_at = after(state.now, REVERT_MS) if session is Session.DEFAULT else None
@@ -213,12 +232,14 @@ class Secondary:
         self._effects.append(Running(state.installation.running, state.installation.image.filename))
         if install.is_unproven(state):
             image = state.installation.image
+            state.testing = True
             self._effects.append(SelfTest(state.installation.running, image.length, image.sha256))
         early, self._early = self._early, []
         for event in early:
             self._carry(self._isotp.handle(event, state.now))
 
     def _tested(self, verdict: Verdict) -> None:
+        self._state.testing = False
         if verdict is Verdict.DEAD:
             self._power_cycle("the image does not come up")  # as a watchdog would; boots are counted
         else:
@@ -236,13 +257,17 @@ class Secondary:
     def _start(self, workflow: Workflow[Need, Any], done: Callable[[Any], None] = lambda _result: None) -> None:
         """Run a workflow as soon as those before it have ended."""
         self._waiting.append(_Job(workflow, done))
-        if self._job is None:
-            self._next()
+        self._next()
 
     def _next(self) -> None:
+        """Run jobs until one waits. What a job starts when it ends is run here too, not from within."""
+        if self._working:
+            return
+        self._working = True
         while self._job is None and self._waiting and not self._down:
             self._job = self._waiting.popleft()
             self._advance(None)
+        self._working = False
 
     def _advance(self, answer: object) -> None:
         job = self._job
@@ -254,7 +279,6 @@ class Secondary:
             self._job = None
             self._flush_notes()
             job.done(ended.value)
-            self._next()
         else:
             self._effects.append(need)
 

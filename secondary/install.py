@@ -121,9 +121,12 @@ def prepare_restart(state: State) -> Workflow[Need, None]:
     """Before a restart that was asked for: start the new image if that is due, hashing it once more.
 
     Raises:
-        Rejected: it is due, but TIME_UNATTESTED, INSTALL_HASH, INSTALL_STATE, or what `recheck` refuses.
+        Rejected: it is due, but TIME_UNATTESTED, INSTALL_HASH, INSTALL_STATE, or what `recheck` refuses. INSTALL_STATE
+            also while a new image tests itself: whoever could restart it then, could have it given up as unbootable.
     """
     now = state.installation
+    if state.testing and is_unproven(state):
+        raise Rejected(Check.INSTALL_STATE, "the new image is testing itself")
     due = now.state is EcuState.PREPARED and (now.last_phase is Phase.ACTIVATE or now.coordinator is None)
     if not due:
         return

@@ -22,22 +22,21 @@ Refusals = Mapping[Check, int]
 NO_REFUSALS: Final[Refusals] = MappingProxyType({})
 
 
-def counted(refusals: Refusals, check: Check) -> Refusals:
-    """The refusals with one more of `check`."""
+def counted(refusals: Refusals, check: Check, times: int = 1) -> Refusals:
+    """The refusals with `times` (1 or more) more of `check`."""
     counts = dict(refusals)
     if check not in counts and len(counts) >= KINDS_MAX:
         lesser = [each for each in counts if each.attack is Attack.MISUSE]
         if not lesser or check.attack is Attack.MISUSE:
             return refusals
         del counts[min(lesser, key=lambda each: counts[each])]
-    counts[check] = min(counts.get(check, 0) + 1, COUNT_MAX)
+    counts[check] = min(counts.get(check, 0) + times, COUNT_MAX)
     return counts
 
 
-def is_worth_storing(refusals: Refusals, check: Check) -> bool:
-    """Whether the latest count of `check` is one that is written to the disk: 1, 2, 4, 8, ..."""
-    count = refusals.get(check, 0)
-    return count > 0 and count & (count - 1) == 0
+def is_worth_storing(before: Refusals, after: Refusals, check: Check) -> bool:
+    """Whether the count of `check` has reached or passed one that is written to the disk: 1, 2, 4, 8, ..."""
+    return before.get(check, 0).bit_length() != after.get(check, 0).bit_length()
 
 
 def reported(refusals: Refusals) -> tuple[Refusal, ...]:

@@ -72,7 +72,8 @@ class State:
     `now` is the instant of the event being handled. `clock_set` is when `held.clock` was right. `report_ceiling` is the
     highest counter of reports that is reserved durably; `nonce` is None until the first one of this power cycle is.
     `progress` is how far each slot is written; `untouched` is the entry for which the other one was erased in this
-    power cycle, if nothing was written since. `dropped` names records that no longer hold, to be deleted at the boot.
+    power cycle, if nothing was written since. `testing`: the self-test of this boot is under way. `dropped` names
+    records that no longer hold, to be deleted at the boot.
     """
 
     facts: Facts
@@ -90,6 +91,7 @@ class State:
     report: Report | None = None
     latest_refusal: Check | None = None
     untouched: bytes | None = None
+    testing: bool = False
     notes: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
 
@@ -148,9 +150,12 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
     for _ in found.damaged:
         counts = refusals.counted(counts, Check.STATE_DAMAGED)
     ceiling = _counter(records.get(REPORT))
+    nonces = _counter(records.get(NONCE))
+    # Both must rise, and no ECU signs or draws once a second: the time in seconds is above all that were used.
     if REPORT in found.damaged:
-        # The counter must rise, and no ECU signs a report a second: the time in seconds is above every counter used.
         ceiling = max(ceiling, clock.time & 0xFFFF_FFFF)
+    if NONCE in found.damaged:
+        nonces = max(nonces, clock.time & 0xFFFF_FFFF)
     return State(
         facts=facts,
         held=Held(director.trusted, None if image is None else image.trusted, clock),
@@ -158,7 +163,7 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
         progress=list(found.progress),
         objects=Objects(FULL if facts.full else PARTIAL),
         refusals=counts,
-        nonce_counter=_counter(records.get(NONCE)),
+        nonce_counter=nonces,
         nonce=None,
         report_ceiling=ceiling,
         report_counter=ceiling,
@@ -176,11 +181,11 @@ def install(state: State, installation: Installation) -> Workflow[Need, None]:
     state.installation = installation
 
 
-def count(state: State, check: Check) -> Workflow[Need, None]:
-    """Count a refusal; store it if its count is worth a write."""
+def count(state: State, check: Check, times: int = 1) -> Workflow[Need, None]:
+    """Count a refusal, or several of one kind; store them if their count is worth a write."""
     state.latest_refusal = check
-    state.refusals = refusals.counted(state.refusals, check)
-    if refusals.is_worth_storing(state.refusals, check):
+    before, state.refusals = state.refusals, refusals.counted(state.refusals, check, times)
+    if refusals.is_worth_storing(before, state.refusals, check):
         yield Store(REFUSALS, refusals.dump(state.refusals))
 
 

@@ -79,9 +79,10 @@ class Blobs:
         self._unsynced.pop(blob, None)
 
     def cached(self) -> tuple[str, ...]:
-        """The names of what is in the cache."""
+        """The names of what is in the cache; a file that nobody here has put there is left alone."""
         with _storage(self._cache):
-            return tuple(sorted(path.name for path in self._cache.iterdir() if path.is_file()))
+            names = (path.name for path in self._cache.iterdir() if path.is_file())
+            return tuple(sorted(name for name in names if name.isalnum()))
 
     def free(self) -> int:
         """Octets that can be written to where the cache and the slots are, whichever has less."""

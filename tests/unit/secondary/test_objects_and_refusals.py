@@ -105,8 +105,8 @@ def test_refusals_stay_bounded_and_survive_storing(checks: list[Check]) -> None:
     counts: Refusals = NO_REFUSALS
     writes = 0
     for check in checks:
-        counts = counted(counts, check)
-        writes += is_worth_storing(counts, check)
+        before, counts = counts, counted(counts, check)
+        writes += is_worth_storing(before, counts, check)
     assert len(counts) <= KINDS_MAX
     assert refusals.load(refusals.dump(counts)) == counts
     assert sum(counts.values()) <= len(checks)
