@@ -46,6 +46,7 @@ from uptane.verify.states import BLAMED
 def rows() -> Iterator[Row]:
     yield from time_rows()
     yield from install_rows()
+    yield from activation_rows()
     yield from order_rows()
 
 
@@ -132,11 +133,14 @@ def blamed(installation: Installation) -> None:
     raise Rejected(BLAMED[installation.outcome])
 
 
-def install_rows() -> Iterator[Row]:
-    """1.J: what an ECU refuses of an image, an erase, an activation."""
+def install_row(name: str, check: Check, run: Callable[[Bench], object]) -> Row:
+    """One thing that an ECU refuses when it installs."""
+    return Row(f"install: {name}", lambda bench: bench.verify(), check, BOTH, run)
 
-    def row(name: str, check: Check, run: Callable[[Bench], object]) -> Row:
-        return Row(f"install: {name}", lambda bench: bench.verify(), check, BOTH, run)
+
+def install_rows() -> Iterator[Row]:
+    """1.J: what an ECU refuses of an image and of an erase."""
+    row = install_row
 
     def no_entry(bench: Bench) -> None:
         del bench.pair.director.entries[bench.ecu]
@@ -147,25 +151,6 @@ def install_rows() -> Iterator[Row]:
         installation = new(bench)
         for _ in range(5):
             installation = erase(installation, assigned(bench))
-
-    def rolled_back(bench: Bench) -> None:
-        installation = ordered(bench, prepared(bench), Phase.ROLL_BACK)
-        prepare(installation, assigned(bench), content(bench))
-
-    def unbootable(bench: Bench) -> None:
-        installation = vote(on_trial(bench), passed=True)
-        for _ in range(4):
-            installation = boot(installation)[1]
-        blamed(installation)
-
-    def unattested(bench: Bench) -> None:
-        start(ordered(bench, prepared(bench), Phase.ACTIVATE), assigned(bench), content(bench), attested=False)
-
-    def stale(bench: Bench) -> None:
-        installation = ordered(bench, prepared(bench), Phase.ACTIVATE)
-        later = bench.pair.attestation(time=NOW + DAY)
-        bench.run(set_time(VERIFIER, bench.held, attestation=later, nonce=NONCE))
-        start(installation, assigned(bench), content(bench), attested=True)
 
     def changed(bench: Bench) -> None:
         installation = ordered(bench, prepared(bench), Phase.ACTIVATE)
@@ -195,6 +180,31 @@ def install_rows() -> Iterator[Row]:
     )
     yield row("written while prepared", Check.INSTALL_STATE, lambda bench: write(prepared(bench)))
     yield row("erased while on trial", Check.INSTALL_STATE, lambda bench: erase(on_trial(bench), assigned(bench)))
+
+
+def activation_rows() -> Iterator[Row]:
+    """1.J: what an ECU refuses to activate, to confirm, or to try again."""
+    row = install_row
+
+    def rolled_back(bench: Bench) -> None:
+        installation = ordered(bench, prepared(bench), Phase.ROLL_BACK)
+        prepare(installation, assigned(bench), content(bench))
+
+    def unbootable(bench: Bench) -> None:
+        installation = vote(on_trial(bench), passed=True)
+        for _ in range(4):
+            installation = boot(installation)[1]
+        blamed(installation)
+
+    def unattested(bench: Bench) -> None:
+        start(ordered(bench, prepared(bench), Phase.ACTIVATE), assigned(bench), content(bench), attested=False)
+
+    def stale(bench: Bench) -> None:
+        installation = ordered(bench, prepared(bench), Phase.ACTIVATE)
+        later = bench.pair.attestation(time=NOW + DAY)
+        bench.run(set_time(VERIFIER, bench.held, attestation=later, nonce=NONCE))
+        start(installation, assigned(bench), content(bench), attested=True)
+
     yield row(
         "confirmed over the coordinator's head",
         Check.INSTALL_STATE,
