@@ -12,6 +12,9 @@ ANY = "**"
 """As an ECU's filename rule: any name at all. In a delegation it stands for one path part like `*`."""
 
 
+_HEX = frozenset("0123456789abcdef")
+
+
 def matches(pattern: str, name: str) -> bool:
     """Whether `name` matches: `*` stands for any characters but `/`, `?` for one of them, all else for itself."""
     parts, patterns = name.split("/"), pattern.split("/")
@@ -35,6 +38,15 @@ def bin_names(prefix: RoleName, bits: int) -> list[RoleName]:
     assert 1 <= bits <= 14
     digits = len(f"{2**bits - 1:x}")
     return [RoleName(f"{prefix}-{number:0{digits}x}") for number in range(2**bits)]
+
+
+def is_bin(name: str, prefix: RoleName, bits: int) -> bool:
+    """Whether `name` is one of the 2**`bits` bins (1 to 14) of `prefix`; costs the same however many there are."""
+    digits = len(f"{2**bits - 1:x}")
+    head, dash, number = name.rpartition("-")
+    if (head, dash) != (prefix, "-") or len(number) != digits or not set(number) <= _HEX:
+        return False
+    return int(number, 16) < 2**bits
 
 
 def _part_matches(pattern: str, part: str) -> bool:

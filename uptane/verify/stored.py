@@ -29,7 +29,7 @@ from uptane.model.metadata import (
     Timestamp,
 )
 from uptane.model.signed import Authority, Verified
-from uptane.verify.patterns import bin_names
+from uptane.verify.patterns import is_bin
 from uptane.verify.roles import Asked, RoleT, top_authority
 from uptane.verify.root import check_speaker, first_root
 from uptane.verify.threshold import Verifier, accept, opened
@@ -174,8 +174,9 @@ def _delegates(delegations: Delegations, candidates: Mapping[RoleName, bytes]) -
         for role in delegation.roles:
             authority = Authority({each: keys[each] for each in role.key_ids if each in keys}, role.threshold)
             match = delegation.match
-            names = set(bin_names(role.name, match.bits)) if isinstance(match, Bins) else {role.name}
-            yield from ((name, authority) for name in candidates if name in names)
+            for name in candidates:
+                if is_bin(name, role.name, match.bits) if isinstance(match, Bins) else name == role.name:
+                    yield name, authority
 
 
 def _role_of(file: str) -> RoleName:

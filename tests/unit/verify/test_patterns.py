@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.builders import HASHER
 from uptane.model.ids import RoleName
-from uptane.verify.patterns import bin_name, bin_names, is_accepted, matches
+from uptane.verify.patterns import bin_name, bin_names, is_accepted, is_bin, matches
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,13 @@ def test_a_name_is_in_the_bin_of_its_hash() -> None:
     # SHA-256 of "a" begins with CA97: binary 1100 1010 1001 0111
     wanted = {1: "b-1", 2: "b-3", 4: "b-c", 5: "b-19", 8: "b-ca", 14: "b-32a5"}
     assert {bits: bin_name(HASHER, RoleName("b"), bits, filename="a") for bits in wanted} == wanted
+
+
+@pytest.mark.parametrize("bits", [1, 3, 4, 5, 8, 14])
+def test_a_bin_is_known_by_its_name_without_listing_all(bits: int) -> None:
+    prefix = RoleName("acme/bins")
+    names = bin_names(prefix, bits)
+    assert all(is_bin(name, prefix, bits) for name in names)
+    strangers = [prefix, f"{prefix}-", f"{prefix}-g", f"other-{names[0][-1]}", names[0] + "0", names[-1].upper() + "F"]
+    strangers += [f"{prefix}-{2**bits:x}", f"{prefix}--1", f"{prefix}-+1", f"{prefix}- 1", f"{prefix}-\u0661"]
+    assert not any(is_bin(name, prefix, bits) for name in strangers if name not in names)
