@@ -41,3 +41,7 @@ class Refused(MarqueError):
     def __init__(self, text: str, check: Check | None = None) -> None:
         self.check = check
         super().__init__(text)
+
+
+class ClockWrong(MarqueError):
+    """The system clock says a time that has certainly passed: nothing is judged or signed by it."""

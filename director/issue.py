@@ -34,6 +34,7 @@ from uptane.ports import Codec, Hasher, Lists, Signer
 from uptane.verify.image import installed_image
 from uptane.verify.signing import sign
 
+CLOCK_SKEW_MAX_S = 300  # seconds a clock may be set back without anything being signed anew
 RENEWED_AT = 4  # a set is issued anew when a fourth of its life is left: time for a vehicle that polls once in a while
 FORCED = "asked for"
 
@@ -107,6 +108,8 @@ def _why(vehicle: Vehicle, bundle: Bundle, fleet: Fleetwide, lifetime_s: int) ->
         return "another Director Root"
     if issued.image_root != fleet.image_root:
         return "another Image Root"
+    if issued.issued > fleet.utc + CLOCK_SKEW_MAX_S:
+        return "issued by a clock that was ahead"  # else it would be valid far too long, and not renewed until then
     return "nears expiry" if issued.expires - fleet.utc < lifetime_s // RENEWED_AT else ""
 
 

@@ -153,7 +153,12 @@ def status(
         described = client.describe()
         told = client.status(vehicles or ()) if described.vehicles else []
         if as_json:
-            director = {"vehicles_total": described.vehicles, "image_trouble": described.image_trouble or None}
+            director = {
+                "vehicles_total": described.vehicles,
+                "root_version": described.root_version,
+                "root_expires": described.root_expires,
+                "image_trouble": described.image_trouble or None,
+            }
             print_json(director | {"vehicles": [status_facts(each) for each in told]})
         else:
             show_director(described)

@@ -63,6 +63,9 @@ def _ecu_facts(ecu: pb.EcuStatus) -> dict[str, Any]:
     }
 
 
+ROOT_WARNING_S = 60 * 86_400  # two months: a ceremony with several holders of keys needs weeks
+
+
 def show_director(described: pb.DescribeReply) -> None:
     """What the Director is, in one line, and what troubles it in another."""
     heard = f"heard {_when(described.image_heard)}" if described.image_heard else "not heard yet"
@@ -72,6 +75,10 @@ def show_director(described: pb.DescribeReply) -> None:
         f"{described.image_address}, Snapshot {described.image_snapshot}, {heard}",
         markup=False,
     )
+    left_s = described.root_expires - described.time
+    if left_s < ROOT_WARNING_S:
+        text = f"Root {described.root_version} expires {_when(described.root_expires)}: rotate a key, which renews it"
+        console.print(text, style="bold red", markup=False)
     if described.image_trouble:
         console.print(f"Image repository: {described.image_trouble}", style="yellow", markup=False)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import grpc
 import structlog
 
-from director.errors import Declined, Reason
+from director.errors import ClockWrong, Declined, Reason
 from director.shell.database import Records
 from uptane.errors import LinkFailure, Malformed, Rejected, StorageFailure, check_of
 from uptane.model.ids import is_name
@@ -85,6 +85,9 @@ def answering(context: grpc.ServicerContext) -> Iterator[None]:
     except NotAdmitted as refused:
         _LOG.warning("not admitted", detail=str(refused))
         context.abort(grpc.StatusCode.PERMISSION_DENIED, str(refused))
+    except ClockWrong as wrong:
+        _LOG.error("clock", detail=str(wrong))
+        context.abort(grpc.StatusCode.UNAVAILABLE, str(wrong))
     except LinkFailure as failure:
         context.abort(grpc.StatusCode.ABORTED, str(failure))
     except StorageFailure as failure:

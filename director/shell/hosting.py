@@ -12,21 +12,14 @@ from threading import Event
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from uptane.errors import StorageFailure
-from uptane.shell import tls
+from uptane.shell import grpc_limits
+from uptane.shell.grpc_limits import CallerLimit
 
 CALLS_MAX = 64  # served at once, each on a thread; whoever comes then is told to come again
+CALLS_PER_CALLER_MAX = 8  # a vehicle makes one at a time, an operator's scripts a few; others may share an address
 STOP_GRACE_S = 1.0  # seconds for calls under way when the process is told to end
-
-OPTIONS = (
-    *tls.LIMITS,
-    ("grpc.so_reuseport", 0),  # a port in use is an error, not a second server that gets half of the calls
-    ("grpc.keepalive_time_ms", 30_000),  # a vehicle that drove into a tunnel gives its place back
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-)
 
 
 def told_to_stop() -> Event:
@@ -55,13 +48,17 @@ def alone(lock_file: Path, what: Path) -> Iterator[None]:
 
 
 def grpc_server(*services: str) -> grpc.Server:
-    """A server with health and reflection for these services; a caller too many is told so at once."""
-    server = grpc.server(ThreadPoolExecutor(CALLS_MAX), options=OPTIONS, maximum_concurrent_rpcs=CALLS_MAX)
+    """A server with health for these services; a caller too many is told so at once."""
+    server = grpc.server(
+        ThreadPoolExecutor(CALLS_MAX),
+        interceptors=[CallerLimit(CALLS_PER_CALLER_MAX)],
+        options=grpc_limits.options(),
+        maximum_concurrent_rpcs=CALLS_MAX,
+    )
     watcher = health.HealthServicer()
     for name in ("", *services):
         watcher.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(watcher, server)
-    reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     return server
 
 

@@ -16,15 +16,16 @@ import structlog
 
 from director.catalogue import reloaded
 from director.ceremony import KeyRing, signers_under
-from director.errors import Declined
+from director.errors import ClockWrong, Declined
 from director.events import Done, Event, Heard, Log, PutVehicle, Refresh, Reply, Store, Stored, Tick
 from director.fleet import Fleet
-from director.issue import Press
+from director.issue import CLOCK_SKEW_MAX_S, Press
 from director.poll import Answer, Desk
 from director.service import Director
 from director.shell.catalogue_client import ImageRepository, heard
 from director.shell.clock import instant_now, utc_now
 from director.shell.database import Database, Records
+from director.time_service import BUILD_TIME
 from uptane.codec.oer import Oer
 from uptane.crypto import Sha2, valid
 from uptane.errors import LinkFailure, Malformed, Rejected, StorageFailure
@@ -84,10 +85,12 @@ class Keeper:
         """Make an event of what is on record, give it to the machine, store what it says; return the reply.
 
         Raises:
+            ClockWrong: the time cannot be judged.
             StorageFailure: it cannot be stored; nothing has changed.
             Declined: it contradicts what is stored; nothing has changed.
             Whatever `making` raises; nothing has changed.
         """
+        self.check_clock()
         with self._lock:
             with self.database.writing() as records:
                 effects = self._director.handle(making(records), instant_now())
@@ -100,6 +103,16 @@ class Keeper:
                 entry = store.entry
                 _LOG.info(entry.act.value, actor=entry.actor, subject=entry.subject, detail=entry.detail)
         return next(effect.answer for effect in effects if isinstance(effect, Reply))
+
+    def check_clock(self) -> None:
+        """Refuse a clock that is certainly wrong: before this software, or before the newest Root was signed.
+
+        Raises:
+            ClockWrong: it is.
+        """
+        utc, passed = utc_now(), max(BUILD_TIME, self.fleet.root.value.header.issued)
+        if utc < passed - CLOCK_SKEW_MAX_S:
+            raise ClockWrong(f"the clock says {utc}, and {passed} has certainly passed: set it")
 
     def polled_now(self, vehicle: VehicleId) -> None:
         """Remember that a vehicle polled; written when there is something to write anyway."""

@@ -69,10 +69,14 @@ class OperatorDoor(rpc.OperatorServicer):
 
     def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeReply:
         """What this Director is."""
-        with answering(context), self._reading(context) as records:
+        with self._acting(context), self._keeper.database.reading() as records:
             fleet = self._keeper.fleet
+            header = fleet.root.value.header
             return pb.DescribeReply(
                 root=fleet.root.octets,
+                root_version=header.version,
+                root_expires=header.expires,
+                time=utc_now(),
                 director_address=self._office.director_address,
                 time_address=self._office.time_address,
                 image_address=self._office.image_address,
@@ -84,7 +88,7 @@ class OperatorDoor(rpc.OperatorServicer):
 
     def Enrol(self, request: pb.EnrolRequest, context: grpc.ServicerContext) -> pb.EnrolReply:
         """Enter a vehicle."""
-        with answering(context):
+        with self._acting(context):
             ecus = tuple(map(messages.ecu_of, request.ecus))
 
             def act(records: Records) -> Act:
@@ -95,9 +99,9 @@ class OperatorDoor(rpc.OperatorServicer):
 
     def Provision(self, request: pb.ProvisionRequest, context: grpc.ServicerContext) -> Iterator[pb.ProvisionReply]:
         """What a vehicle's directory is made of."""
-        with answering(context):
+        with self._acting(context):
             if not request.certificate_request:
-                with self._reading(context) as records:
+                with self._keeper.database.reading() as records:
                     vehicle = _known(records, request.vehicle)
                 yield pb.ProvisionReply(provisioned=self._provisioned(vehicle, b""))
                 return
@@ -109,12 +113,11 @@ class OperatorDoor(rpc.OperatorServicer):
 
     def Assign(self, request: pb.AssignRequest, context: grpc.ServicerContext) -> pb.AssignReply:
         """Order images."""
-        with answering(context):
+        with self._acting(context):
             selections = tuple(map(messages.selection_of, request.selections))
             judge_selections(selections)
             if request.all_vehicles == bool(request.vehicles):
                 raise OutOfLimits("an order names vehicles, or all: exactly one of the two")
-            self._operator(context)
             ids = None if request.all_vehicles else _ids(request.vehicles)
             with self._keeper.database.reading() as records:
                 found = list(records.vehicles(ids))
@@ -137,16 +140,16 @@ class OperatorDoor(rpc.OperatorServicer):
 
     def Constrain(self, request: pb.ConstrainRequest, context: grpc.ServicerContext) -> pb.ConstrainReply:
         """Add a rule between images, or take it back."""
-        with answering(context):
+        with self._acting(context):
             rule = messages.rule_of(request)
             done = self._done(context, lambda _: Constrain(rule, request.remove))
             return pb.ConstrainReply(rules=done.rules)
 
     def Status(self, request: pb.StatusRequest, context: grpc.ServicerContext) -> Iterator[pb.VehicleStatus]:
         """Tell of vehicles, one message each."""
-        with answering(context):
+        with self._acting(context):
             ids = _ids(request.vehicles) if request.vehicles else None
-            with self._reading(context) as records:
+            with self._keeper.database.reading() as records:
                 vehicles = list(records.vehicles(ids))
                 _all_there(vehicles, ids)
                 polls = {vehicle.id: self._keeper.last_poll(records, vehicle.id) for vehicle in vehicles}
@@ -155,7 +158,7 @@ class OperatorDoor(rpc.OperatorServicer):
 
     def Revoke(self, request: pb.RevokeRequest, context: grpc.ServicerContext) -> pb.RevokeReply:
         """End a vehicle's or an operator's access."""
-        with answering(context):
+        with self._acting(context):
             if bool(request.vehicle) == bool(request.operator):
                 raise OutOfLimits("a vehicle or an operator is revoked: exactly one of the two")
 
@@ -168,7 +171,7 @@ class OperatorDoor(rpc.OperatorServicer):
 
     def AddOperator(self, request: pb.AddOperatorRequest, context: grpc.ServicerContext) -> pb.AddOperatorReply:
         """Sign a further operator's certificate."""
-        with answering(context):
+        with self._acting(context):
             if not is_name(request.name):
                 raise OutOfLimits(f"{request.name[:80]!r} is no name")
             certificate = self._certified(request.certificate_request, operator_uri(request.name))
@@ -177,23 +180,22 @@ class OperatorDoor(rpc.OperatorServicer):
 
     def PrepareKey(self, request: pb.PrepareKeyRequest, context: grpc.ServicerContext) -> pb.PrepareKeyReply:
         """Make the next online key of a role."""
-        with answering(context):
-            self._operator(context)
+        with self._acting(context):
             if request.role not in {role.value for role in ONLINE}:
                 raise OutOfLimits(f"{request.role[:40]!r} is no role with an online key")
             return pb.PrepareKeyReply(public_key=messages.key_message(self._office.ring.create(request.role).public))
 
     def SubmitRoot(self, request: pb.SubmitRootRequest, context: grpc.ServicerContext) -> pb.SubmitRootReply:
         """Take the next Root."""
-        with answering(context):
+        with self._acting(context):
             if len(request.root) > ROOT_LENGTH_MAX:
                 raise OutOfLimits(f"a Root of {len(request.root)} octets; {ROOT_LENGTH_MAX} are taken")
             return pb.SubmitRootReply(version=self._done(context, lambda _: SubmitRoot(request.root)).version)
 
     def Audit(self, request: pb.AuditRequest, context: grpc.ServicerContext) -> Iterator[pb.AuditEntry]:
         """The log."""
-        with answering(context):
-            with self._reading(context) as records:
+        with self._acting(context):
+            with self._keeper.database.reading() as records:
                 entries = list(records.audit(request.after, request.limit or None))
             for linked in entries:
                 entry = linked.entry
@@ -217,12 +219,11 @@ class OperatorDoor(rpc.OperatorServicer):
         return name
 
     @contextmanager
-    def _reading(self, context: grpc.ServicerContext) -> Iterator[Records]:
-        """The records, for an operator."""
-        _, peer = caller(context, "operator")
-        with self._keeper.database.reading() as records:
-            check_admitted(records, peer)
-            yield records
+    def _acting(self, context: grpc.ServicerContext) -> Iterator[None]:
+        """A call of an operator: nothing of it is looked at before it is known that one calls."""
+        with answering(context):
+            self._operator(context)
+            yield
 
     def _done(self, context: grpc.ServicerContext, act: Callable[[Records], Act]) -> Done:
         """Carry out an act; raise Declined if it is."""
@@ -239,7 +240,6 @@ class OperatorDoor(rpc.OperatorServicer):
         return answer
 
     def _provision(self, request: pb.ProvisionRequest, context: grpc.ServicerContext) -> tuple[Vehicle, bytes]:
-        self._operator(context)
         if not is_name(request.vehicle):
             raise OutOfLimits(f"{request.vehicle[:80]!r} is no vehicle id")
         certificate = self._certified(request.certificate_request, vehicle_uri(VehicleId(request.vehicle)))

@@ -1,12 +1,10 @@
-"""Public keys in files: PEM, or one line with scheme and base64 (`ed25519 11qYAYKx...cHURo=`).
+"""Public keys in files: PEM, or the line of uptane/shell/key_text.py.
 
 PEM (SubjectPublicKeyInfo) is for Ed25519 and P-256, which other tools know, too.
 """
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from binascii import Error
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,25 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from uptane.errors import StorageFailure
 from uptane.model.signed import PublicKey, Scheme
+from uptane.shell.key_text import as_text, from_text
 
 FILE_LENGTH_MAX = 8_192  # octets; a hybrid key takes 2,700
-
-
-def as_text(public: PublicKey) -> str:
-    """The line."""
-    return f"{public.scheme.value} {b64encode(public.octets).decode()}"
-
-
-def from_text(text: str) -> PublicKey:
-    """The key of a line; without a scheme it is Ed25519. Raises ValueError if it is none."""
-    scheme, _, octets = text.strip().rpartition(" ")
-    try:
-        key = PublicKey(Scheme(scheme or Scheme.ED25519.value), b64decode(octets, validate=True))
-    except (ValueError, Error) as error:
-        raise ValueError(f"{text[:40]!r} is no public key (scheme and base64)") from error
-    if key.scheme is Scheme.ED25519 and len(key.octets) != 32:
-        raise ValueError(f"an Ed25519 key has 32 octets, not {len(key.octets)}")
-    return key
 
 
 def from_pem(pem: bytes) -> PublicKey:

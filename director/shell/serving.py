@@ -30,15 +30,19 @@ def serve(folder: Folder, settings: Settings, passphrase: bytes, port_file: Path
     Raises:
         StorageFailure: it is being served already, or something of it cannot be read.
         Rejected, Malformed, Declined: what is stored does not hold, or a key is missing.
+        ClockWrong: this machine's clock is.
     """
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     stop = told_to_stop()
+    if port_file is not None:
+        port_file.unlink(missing_ok=True)  # whoever waits for it must not find the port of an earlier run
     with alone(folder.state / "lock", folder.path):
         database = Database(folder.database, Oer(), Sha2())
         images = ImageRepository(settings.image_address, tls.read_public(folder.image / "ca.pem"))
         try:
             ring = KeyRing(folder.online, passphrase)
             keeper = Keeper(database, images, ring, Terms(settings.lifetime_s, settings.poll_s))
+            keeper.check_clock()
             with _open(folder, settings, keeper, passphrase=passphrase, ring=ring, port_file=port_file):
                 ear = Thread(target=keeper.listen, args=(stop,), name="image repository", daemon=True)
                 ear.start()

@@ -102,6 +102,8 @@ def serve(folder: Path, passphrase: bytes, *, host: str, port: int, port_file: P
     """
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     stop = told_to_stop()
+    if port_file is not None:
+        port_file.unlink(missing_ok=True)  # whoever waits for it must not find the port of an earlier run
     if not (folder / "public.pem").exists():
         raise StorageFailure(f"{folder} is no time service's folder: make one with `marque-time init`")
     if not (folder / "certificate.pem").exists():

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from director.inventory import Verification
 from director.provision import PARTIAL
+from director.shell.messages import key_of
 from director.shell.toml_text import toml_text
 from director.shell.vehicle_file import KNOWN, tables
 from uptane.errors import StorageFailure
@@ -23,6 +24,7 @@ from uptane.model.signed import PublicKey
 from uptane.rpc.gen import director_pb2 as pb
 from uptane.shell import keys, tls
 from uptane.shell.files import sync
+from uptane.shell.key_text import as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def write(out: Path, provisioned: pb.Provisioned, files: Mapping[str, bytes], *,
     """Write everything but keys below `out`. `base` is the folder that files named in the description are in.
 
     Raises:
-        StorageFailure: something cannot be written, or an ECU has no factory image on file.
+        StorageFailure: something cannot be written, or an ECU has no factory image or no key on file.
     """
     buses, described = tables(provisioned.description)
     for ecu in provisioned.ecus:
@@ -144,10 +146,18 @@ def _primary(provisioned: pb.Provisioned, buses: _Tables, described: _Tables, *,
                 "bus": ecu.bus,
                 "address": ecu.address,
                 "slots": described.get(ecu.id, {}).get("slots"),
+                "public_key": _public_key(ecu),
             }
             for ecu in others
         ],
     }
+
+
+def _public_key(ecu: pb.Ecu) -> str:
+    """By which the Primary knows that a report is by that ECU."""
+    if not ecu.HasField("public_key"):
+        raise StorageFailure(f"{ecu.id} has no key on file: the Primary could not tell its reports from others'")
+    return as_text(key_of(ecu.public_key))
 
 
 def _factory_image(target: Path, described: Mapping[str, Any], base: Path) -> None:

@@ -37,13 +37,12 @@ from pathlib import Path
 from typing import Any
 
 from director.inventory import ADDRESS_MAX, Ecu, Verification
-from director.shell.public_key import from_text
 from uptane.errors import StorageFailure
 from uptane.model.ids import FILENAME_LENGTH_MAX, EcuId, Filename, HardwareId, VehicleId, is_name
 from uptane.model.limits import IMAGE_LENGTH_MAX
 from uptane.model.reports import InstalledImage
-from uptane.model.signed import PublicKey
 from uptane.shell.can_settings import can_settings
+from uptane.shell.key_text import key_setting
 from uptane.shell.settings import Section, read
 
 SLOTS = range(1, IMAGE_LENGTH_MAX + 1)
@@ -101,7 +100,7 @@ def _ecu(section: Section, buses: set[str]) -> Ecu:
         address=0 if primary else section.integer("address", range(1, ADDRESS_MAX + 1)),
         filename=section.text("filename", "**"),
         slot_size=slot_size,
-        key=_key(section),
+        key=key_setting(section, "public_key") if section.has("public_key") else None,
         factory=_image(image),
     )
     if not primary:
@@ -111,16 +110,6 @@ def _ecu(section: Section, buses: set[str]) -> Ecu:
     image.done()
     section.rest()
     return ecu
-
-
-def _key(section: Section) -> PublicKey | None:
-    if not section.has("public_key"):
-        return None
-    text = section.text("public_key")
-    try:
-        return from_text(text)
-    except ValueError as error:
-        raise section.error("public_key", text, str(error)) from error
 
 
 def _image(section: Section) -> InstalledImage:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from director.shell import keeper
 from director.shell.clock import utc_now
 from director.shell.database import Database
 from director.shell.rpc_failure import code_of, metadata_of, text_of
@@ -452,6 +453,32 @@ def _full(engine: sa.Engine) -> Callable[[], None]:
         engine.dispose()
 
     return room
+
+
+@pytest.mark.parametrize("utc", [0, 1_500_000_000])
+def test_a_clock_that_is_certainly_wrong(bench: DirectorBench, monkeypatch: pytest.MonkeyPatch, utc: int) -> None:
+    own = enrolled(bench, "VIN1")
+    entries = len(list(bench.operator().Audit(pb.AuditRequest(), timeout=CALL_S)))
+    with monkeypatch.context() as patched:
+        patched.setattr(keeper, "utc_now", lambda: UtcTime(utc))
+        failure = failing(lambda: bench.vehicle("VIN1", own).Poll(asked(), timeout=CALL_S))
+    assert code_of(failure) is Code.UNAVAILABLE
+    assert "has certainly passed" in text_of(failure)
+    polled(bench.vehicle("VIN1", own), asked())
+    assert len(list(bench.operator().Audit(pb.AuditRequest(), timeout=CALL_S))) == entries
+
+
+@pytest.mark.parametrize("octets", [b"nonsense" * 1_000, None])
+def test_a_damaged_database(bench: DirectorBench, tmp_path: Path, octets: bytes | None) -> None:
+    """Half of a database, or something else: said in words, and nothing is made of it."""
+    bench.enrol("VIN1")
+    bench.database.close()
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes((bench.folder / "director.db").read_bytes()[:6_000] if octets is None else octets)
+    before = damaged.read_bytes()
+    with pytest.raises(StorageFailure, match="damaged"):
+        Database(damaged, Oer(), Sha2())
+    assert damaged.read_bytes() == before
 
 
 def test_the_log_cannot_be_changed(bench: DirectorBench) -> None:

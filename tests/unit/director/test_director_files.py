@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from director.inventory import Verification
 from director.shell.folder import Folder, KeyRing, Settings, settings_text
-from director.shell.public_key import as_file, as_text, from_text, read_public_key
+from director.shell.public_key import as_file, read_public_key
 from director.shell.toml_text import toml_text
 from director.shell.vehicle_file import describe, tables
 from uptane.crypto import Ed25519Signer, P256Signer
 from uptane.errors import StorageFailure
 from uptane.model.signed import Authority
+from uptane.shell.key_text import as_text, from_text
 from uptane.shell.settings import SettingsError
 
 DESCRIPTION = """

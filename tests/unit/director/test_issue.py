@@ -9,7 +9,7 @@ import pytest
 from director.admit import admit
 from director.enrol import enrol
 from director.inventory import Issued, Vehicle
-from director.issue import coordinator, entries_of
+from director.issue import CLOCK_SKEW_MAX_S, coordinator, entries_of
 from tests.unit.director.garage import (
     CODEC,
     DAY_S,
@@ -130,6 +130,15 @@ def test_signed_only_when_something_changed_or_nears_expiry(present: Vehicle, wo
     versions = issued_of(renewed)
     assert (versions.targets_version, versions.snapshot_version, versions.timestamp_version) == (2, 2, 2)
     assert issued_of(renewed).expires == NOW + quarter + 1 + DAY_S
+
+
+def test_a_clock_that_was_ahead_is_put_right(present: Vehicle, word: Said) -> None:
+    ahead, _, _ = decide(present, word, utc=NOW + 365 * DAY_S)
+    assert decide(ahead, word, utc=NOW + 365 * DAY_S - CLOCK_SKEW_MAX_S)[2] == ""
+    right, _, why = decide(ahead, word)
+    assert "ahead" in why
+    assert issued_of(right).expires == NOW + DAY_S
+    assert issued_of(right).targets_version == 2
 
 
 @pytest.mark.parametrize(

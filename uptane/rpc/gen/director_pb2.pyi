@@ -65,7 +65,7 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class DescribeReply(_message.Message):
-    __slots__ = ("root", "director_address", "time_address", "image_address", "vehicles", "image_snapshot", "image_heard", "image_trouble")
+    __slots__ = ("root", "director_address", "time_address", "image_address", "vehicles", "image_snapshot", "image_heard", "image_trouble", "root_version", "root_expires", "time")
     ROOT_FIELD_NUMBER: _ClassVar[int]
     DIRECTOR_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     TIME_ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +74,9 @@ class DescribeReply(_message.Message):
     IMAGE_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     IMAGE_HEARD_FIELD_NUMBER: _ClassVar[int]
     IMAGE_TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    ROOT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ROOT_EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     root: bytes
     director_address: str
     time_address: str
@@ -82,7 +85,10 @@ class DescribeReply(_message.Message):
     image_snapshot: int
     image_heard: int
     image_trouble: str
-    def __init__(self, root: _Optional[bytes] = ..., director_address: _Optional[str] = ..., time_address: _Optional[str] = ..., image_address: _Optional[str] = ..., vehicles: _Optional[int] = ..., image_snapshot: _Optional[int] = ..., image_heard: _Optional[int] = ..., image_trouble: _Optional[str] = ...) -> None: ...
+    root_version: int
+    root_expires: int
+    time: int
+    def __init__(self, root: _Optional[bytes] = ..., director_address: _Optional[str] = ..., time_address: _Optional[str] = ..., image_address: _Optional[str] = ..., vehicles: _Optional[int] = ..., image_snapshot: _Optional[int] = ..., image_heard: _Optional[int] = ..., image_trouble: _Optional[str] = ..., root_version: _Optional[int] = ..., root_expires: _Optional[int] = ..., time: _Optional[int] = ...) -> None: ...
 
 class PublicKey(_message.Message):
     __slots__ = ("scheme", "octets")
