@@ -46,7 +46,7 @@ def is_bin(name: str, prefix: RoleName, bits: int) -> bool:
     head, dash, number = name.rpartition("-")
     if (head, dash) != (prefix, "-") or len(number) != digits or not set(number) <= _HEX:
         return False
-    return int(number, 16) < 2**bits
+    return int(number, 16) < 1 << bits
 
 
 def _part_matches(pattern: str, part: str) -> bool:
