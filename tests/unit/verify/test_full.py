@@ -257,6 +257,16 @@ def test_an_update_that_is_given_up_may_go_back_to_what_runs() -> None:
     assert bench.full().matches
 
 
+def test_an_update_may_be_given_up_for_one_ecu_while_another_goes_on() -> None:
+    bench = Bench(Pair(), PRIMARY)
+    factory = bench.pair.director.entries[BRAKE].image
+    bench.pair.update(counter=3)
+    bench.full()
+    bench.pair.offer(BRAKE, factory, SUPPLIER)
+    bench.pair.director.issue()
+    assert bench.full().matches[BRAKE].assignment.image == factory
+
+
 def test_both_repositories_may_rotate_all_their_keys_at_once() -> None:
     bench = Bench(Pair(), PRIMARY)
     bench.pair.update()

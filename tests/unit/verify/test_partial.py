@@ -69,6 +69,19 @@ def test_the_counter_of_the_previous_file_binds_across_targets_without_an_entry(
         bench.partial()
 
 
+def test_an_update_that_is_given_up_may_go_back_to_what_runs() -> None:
+    """Nothing is installed by it, so a lower counter than the previous file's is no rollback."""
+    bench = Bench(Pair(), BRAKE)
+    bench.pair.update(counter=3)
+    bench.partial()
+    bench.pair.update(counter=1)
+    assert bench.partial().assigned.image == bench.pair.director.entries[BRAKE].image
+    bench.pair.director.assign(BRAKE, image("brakes/other", 0, HARDWARE[BRAKE]))
+    bench.pair.director.issue()
+    with pytest.raises(Rejected, match=Check.IMAGE_COUNTER.name):
+        bench.partial()
+
+
 def test_another_ecus_entry_is_none_of_its_business() -> None:
     bench = Bench(Pair(), BRAKE)
     bench.pair.director.assign(PRIMARY, image("primary/any", 0, "any-hardware"))
