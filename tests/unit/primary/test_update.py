@@ -225,12 +225,28 @@ def test_a_transfer_that_was_cut_off_is_not_begun_anew(world: World) -> None:
     assert world.nodes[BRAKE].state.installation.erases == 1
 
 
-def test_no_nonce_is_met_twice(world: World) -> None:
+def own_nonces(world: World) -> set[bytes]:
+    """What the Primary asked the time with since this was asked last, in calls for every ECU."""
+    asked = [need.nonces for need in needs(world, Attest)]  # type: ignore[attr-defined]
+    world.effects.clear()
+    return {nonces[-1] for nonces in asked if len(nonces) == len(NEW)}
+
+
+def test_a_nonce_changes_with_every_start_and_with_every_acceptance_and_not_otherwise(world: World) -> None:
     world.down = {"time"}
     world.run()
+    first = own_nonces(world)
+    assert len(first) == 1
     world.once_more()
-    world.down = set()
-    world.once_more()
-    drawn = [need.nonces[-1] for need in needs(world, Attest)]  # type: ignore[attr-defined]
-    starts = 3  # each with a nonce of its own, whether it was answered or not
-    assert len(set(drawn)) >= starts
+    second = own_nonces(world)
+    assert len(second) == 1
+    world.down, world.once, world.machine = set(), False, None
+    world.state = replace(world.state, parked=False)
+    world.run(lambda: bool(world.ended) and world.ended[-1].finished.result is Result.WAITING and bool(world.machine))
+    world.run(lambda: len(world.director.polls) > 8)
+    third = own_nonces(world)
+    world.pair.director.issue()
+    world.run(lambda: world.nodes[BRAKE].state.targets.value.header.version == world.pair.director.versions["targets"])
+    fourth = own_nonces(world)
+    assert len(third) == len(fourth) == 1
+    assert len(first | second | third | fourth) == 4
