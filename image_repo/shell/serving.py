@@ -27,19 +27,15 @@ from image_repo.shell.keeper import Keeper
 from uptane.errors import Rejected, StorageFailure
 from uptane.rpc.gen import image_repo_pb2 as pb
 from uptane.rpc.gen import image_repo_pb2_grpc as rpc
-from uptane.shell import tls
+from uptane.shell import grpc_limits, tls
+from uptane.shell.grpc_limits import CallerLimit
 
 READERS_MAX = 64  # vehicles served at once: each holds a thread while it downloads; others are told to come again
+READS_PER_CALLER_MAX = 8  # one address may be a workshop's; the ninth vehicle comes again, and seven more addresses do
 PUBLISHERS_MAX = 8
+PUBLISHES_PER_CALLER_MAX = 6  # several scripts may use an operator's certificate, and two places stay for others
 RENEWAL_PAUSE_S_MAX = 60  # seconds between two looks at what is due: a machine that was suspended notices soon
 STOP_GRACE_S = 1.0  # seconds for calls under way when the process is told to end
-
-OPTIONS = (
-    *tls.LIMITS,
-    ("grpc.so_reuseport", 0),  # a port in use is an error, not a second server that gets half of the calls
-    ("grpc.keepalive_time_ms", 30_000),  # a vehicle that drove into a tunnel gives its place back
-    ("grpc.keepalive_timeout_ms", 10_000),
-)
 
 _LOG = structlog.get_logger("marque.image")
 
@@ -97,9 +93,11 @@ def _listening(folder: Folder, keeper: Keeper, passphrase: bytes, ports: Ports) 
     """Both ports are open, and said so, until the end of the block."""
     own = tls.load_credential(folder.tls / "server.pem", folder.tls / "server.key", passphrase)
     authority = tls.read_public(folder.tls / "ca.pem")
-    readers = _server(READERS_MAX, "ImageRepository")
+    readers, _ = _server(READERS_MAX, READS_PER_CALLER_MAX, "ImageRepository")
     rpc.add_ImageRepositoryServicer_to_server(Reading(keeper), readers)
-    publishers = _server(PUBLISHERS_MAX, "ImageRepository", "Publisher")
+    publishers, names = _server(PUBLISHERS_MAX, PUBLISHES_PER_CALLER_MAX, "ImageRepository", "Publisher")
+    # For operators alone: it holds a thread as long as whoever asks keeps it open.
+    reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), publishers)
     rpc.add_ImageRepositoryServicer_to_server(Reading(keeper), publishers)
     rpc.add_PublisherServicer_to_server(Publishing(keeper, folder.revoked), publishers)
     public = _bind(readers, ports.host, ports.public, tls.server_credentials(own))
@@ -121,16 +119,20 @@ def _listening(folder: Folder, keeper: Keeper, passphrase: bytes, ports: Ports) 
             ended.wait()
 
 
-def _server(threads: int, *services: str) -> grpc.Server:
-    """A server with health and reflection; a caller too many is told so at once."""
-    server = grpc.server(ThreadPoolExecutor(threads + 2), options=OPTIONS, maximum_concurrent_rpcs=threads)
+def _server(calls_max: int, per_caller: int, *services: str) -> tuple[grpc.Server, list[str]]:
+    """A server with health, and its services' full names; a caller too many is told so at once."""
+    server = grpc.server(
+        ThreadPoolExecutor(calls_max + 2),
+        interceptors=[CallerLimit(per_caller)],
+        options=grpc_limits.options(),
+        maximum_concurrent_rpcs=calls_max,
+    )
     names = [pb.DESCRIPTOR.services_by_name[service].full_name for service in services]
     watcher = health.HealthServicer()
     for name in ("", *names):
         watcher.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(watcher, server)
-    reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    return server
+    return server, names
 
 
 def _bind(server: grpc.Server, host: str, port: int, credentials: grpc.ServerCredentials) -> int:

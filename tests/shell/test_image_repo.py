@@ -11,11 +11,13 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from image_repo.publish import with_images
 from image_repo.shell import publishing
 from image_repo.shell.client import Lost, Refused
 from image_repo.shell.publishing import Desk, Wish
+from image_repo.shell.serving import READERS_MAX, READS_PER_CALLER_MAX
 from tests.shell.repository_process import PASSPHRASE, Repository, answer, copied, octets_of, status_of, wait_for
 from uptane.codec.oer import Oer
 from uptane.crypto import generate
@@ -425,3 +427,50 @@ def test_many_publishers_at_once_lose_nothing(served: Repository, tmp_path: Path
     assert all(entries.find(f"many/{number}.bin") for number in range(5))
     for client in clients:
         client.__exit__(None, None, None)
+
+
+# ------------------------------------------------------------------------------------------- who takes too much
+
+
+def listed(channel: grpc.Channel) -> str:
+    """What the server's reflection says it serves."""
+    asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+    return str(list(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(asked, timeout=10)))
+
+
+def test_reflection_is_for_operators_alone(served: Repository) -> None:
+    own = tls.load_credential(served.folder.operator / "operator.pem", served.folder.operator / "operator.key")
+    credentials = tls.channel_credentials((served.folder.public / "ca.pem").read_bytes(), own)
+    with served.channel(credentials, operators=True) as channel:
+        assert "marque.image.v1.Publisher" in listed(channel)
+    with served.channel() as channel:
+        assert status_of(lambda: listed(channel))[0] is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_one_reader_who_does_not_read_leaves_places_to_others(served: Repository, tmp_path: Path) -> None:
+    """Of 64 downloads that nobody reads 8 are begun; the others are told at once, and places come back."""
+    octets = octets_of(3_000_000)
+    (tmp_path / "large").write_bytes(octets)
+    served.publish(tmp_path / "large", "large.bin")
+    with served.channel() as channel:
+        stub = rpc.ImageRepositoryStub(channel)
+        request = pb.ImageRequest(sha256=sha256(octets).digest())
+        calls: list[Any] = [stub.GetImage(request, timeout=60) for _ in range(READERS_MAX)]
+        refused = 0
+        for call in calls:
+            try:
+                next(call)
+            except grpc.RpcError:
+                assert call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                refused += 1
+        assert refused == READERS_MAX - READS_PER_CALLER_MAX
+        for call in calls:
+            call.cancel()
+        wait_for(lambda: _is_served(served))
+
+
+def _is_served(repository: Repository) -> bool:
+    try:
+        return bool(repository.file("timestamp"))
+    except grpc.RpcError:
+        return False
