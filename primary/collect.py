@@ -2,19 +2,21 @@
 
 An ECU is asked for its status; only when the status names a report we do not have is the report read. A manifest is
 made and signed only when something in it changed, so that its digest stays for idle polls. An ECU that does not answer
-is represented by its latest report and since when it is silent.
+is represented by its latest report and since when it is silent; so is one that never gave a report by its own key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from primary.layout import Secondary
 from primary.means import Means
 from primary.needs import AnyNeed, Note, Now, Save, Step, Together
-from primary.state import MANIFEST, REPORTS, Memory, Told, refusals_of, save_silent, told
-from uptane.errors import LinkFailure, MarqueError
+from primary.reports import check_follows, verified_report
+from primary.state import MANIFEST, REPORTS, Memory, Told, count_refusal, refusals_of, save_silent
+from uptane.errors import LinkFailure, Malformed, MarqueError, Rejected, check_of
 from uptane.link.uds_client import read_report, read_status
 from uptane.link.uds_objects import Status
 from uptane.machine import Workflow
@@ -44,7 +46,7 @@ def collect(means: Means, memory: Memory) -> Workflow[AnyNeed, bytes]:
     silent = {
         each.ecu: memory.silent.get(each.ecu, utc)
         for each in means.layout.secondaries
-        if each.ecu not in memory.statuses
+        if each.ecu not in memory.statuses or each.ecu not in memory.reports
     }
     yield from save_silent(memory, silent)
     yield from own_report(means, memory)
@@ -94,11 +96,27 @@ def _look_at(memory: Memory, secondary: Secondary) -> Workflow[AnyNeed, Status |
     return status
 
 
+@dataclass(frozen=True, slots=True)
+class _Untrue:
+    """What was answered to the question for a report, and why it is none of that ECU's."""
+
+    octets: bytes
+    refusal: Rejected | Malformed
+
+
 def _read_reports(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
-    """Read the reports that are newer than ours, and keep them with their sender."""
+    """Read the reports that are newer than ours, and keep those that hold; the others are refused, and counted.
+
+    An untrue answer that is given again and again is counted and told once: a manifest a poll would be no news.
+    """
     due = [[each for each in bus if _has_news(memory, each.ecu)] for bus in means.layout.buses()]
-    if any(due):
-        yield from on_buses([bus for bus in due if bus], lambda each: _read_one(means, memory, each))
+    if not any(due):
+        return
+    for ecu, outcome in (yield from on_buses([bus for bus in due if bus], lambda each: _read_one(means, memory, each))):
+        if isinstance(outcome, _Untrue) and memory.untrue.get(ecu) != outcome.octets:
+            memory.untrue[ecu] = outcome.octets
+            yield Note(Step.TROUBLE, f"a report that is not by this ECU, or not its latest: {outcome.refusal}", ecu)
+            yield from count_refusal(memory, check_of(outcome.refusal).code)
 
 
 def _has_news(memory: Memory, ecu: EcuId) -> bool:
@@ -106,16 +124,21 @@ def _has_news(memory: Memory, ecu: EcuId) -> bool:
     return status is not None and (known is None or known.report.counter != status.report_counter)
 
 
-def _read_one(means: Means, memory: Memory, secondary: Secondary) -> Workflow[AnyNeed, None]:
+def _read_one(means: Means, memory: Memory, secondary: Secondary) -> Workflow[AnyNeed, _Untrue | None]:
+    """Read one report into memory; what was read, if it is none of that ECU's."""
     ecu = secondary.ecu
     octets = yield from read_report(ecu)
-    report = told(means.codec, octets)
-    if report is None or (report.report.vehicle, report.report.ecu) != (means.layout.vehicle, ecu):
-        yield Note(Step.TROUBLE, "says something that is no report of its own", ecu)
-        return
-    if octets != (memory.reports[ecu].octets if ecu in memory.reports else None):
+    known = memory.reports.get(ecu)
+    try:
+        report = verified_report(means, ecu, octets)
+        if known is not None:
+            check_follows(known, report)
+    except (Rejected, Malformed) as refusal:
+        return _Untrue(octets, refusal)
+    if known is None or known.report != report.report:
         yield Save(REPORTS + ecu, octets)
         memory.reports[ecu] = report
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------ our own

@@ -21,7 +21,7 @@ from primary.journal import Journal
 from primary.layout import Secondary
 from primary.means import Means
 from primary.needs import AnyNeed, Note, Now, Polled, Step, Together
-from primary.plan import Plan, plan_of
+from primary.plan import Plan, plan_of, unmatched
 from primary.refresh import is_stale, poll, refresh, refresh_time
 from primary.state import Memory, count_refusal
 from uptane.errors import Check, LinkFailure, Malformed, MarqueError, Rejected, StorageFailure, check_of
@@ -92,6 +92,7 @@ def _cycle(means: Means, memory: Memory) -> Workflow[AnyNeed, Finished]:
     plan = plan_of(means.layout, memory, means.hasher)
     if plan is None:
         return _finished(Finished(Result.IDLE, "the Director has assigned nothing yet"), polled)
+    yield from _vouch(means, memory, plan)
     yield from own.follow(means, memory, plan)
     journal = yield from transaction.open_journal(means, memory, plan)
     informed = yield from _inform_all(means, memory)
@@ -142,6 +143,22 @@ def _converse(means: Means, memory: Memory) -> Workflow[AnyNeed, Polled]:
         if polled.files:
             return Polled(False, polled.admitted_digest, polled.poll_again_s, polled.refused, {})
     return polled
+
+
+def _vouch(means: Means, memory: Memory, plan: Plan) -> Workflow[AnyNeed, None]:
+    """See to it that the Image repository vouches for every image that is to be taken.
+
+    When all ECUs seemed to run what is assigned, verification ended before it was asked (full.py, step 6). If one of
+    them is to take its image after all, it is asked now: the Director alone installs nothing.
+
+    Raises: as `refresh`.
+    """
+    due = unmatched(memory, plan)
+    if due:
+        yield from refresh(means, memory, {}, due=due)
+        left = unmatched(memory, plan)
+        if left:
+            raise Rejected(Check.IMAGE_MISMATCH, f"not matched: {', '.join(sorted(left))}")
 
 
 def _report(means: Means, memory: Memory) -> Workflow[AnyNeed, Polled]:

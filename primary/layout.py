@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from uptane.model.ids import EcuId, HardwareId, VehicleId
+from uptane.model.signed import PublicKey
 
 
 class Verification(Enum):
@@ -17,13 +18,17 @@ class Verification(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Secondary:
-    """One Secondary; `address` is 1 to 239 on `bus`. With one slot it is updated last, since it cannot go back."""
+    """One Secondary; `address` is 1 to 239 on `bus`, `key` is what its reports are signed with.
+
+    With one slot it is updated last, since it cannot go back.
+    """
 
     ecu: EcuId
     hardware: HardwareId
     verification: Verification
     bus: str
     address: int
+    key: PublicKey
     slots: int = 2
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from primary.layout import Layout
+from primary.refresh import SETTLED
 from primary.state import Memory
 from uptane.model.ids import Bundle, EcuId
 from uptane.model.metadata import Assignment, Image
@@ -66,9 +67,22 @@ def plan_of(layout: Layout, memory: Memory, hasher: Hasher) -> Plan | None:
     )
 
 
+def unmatched(memory: Memory, plan: Plan) -> frozenset[EcuId]:
+    """The participants whose assignment, as it stands, full verification has not matched with the Image repository."""
+    matches = {} if memory.full is None else memory.full.matches
+    return frozenset(
+        ecu
+        for ecu in plan.participants
+        if (match := matches.get(ecu)) is None or match.assignment != plan.assignments[ecu]
+    )
+
+
 def _runs(layout: Layout, memory: Memory, ecu: EcuId, image: Image) -> bool:
-    """Whether `ecu` runs `image`: ours we know, others say so; one that never reported does not."""
+    """Whether `ecu` runs `image` for good: ours we know, others say so.
+
+    One that never reported does not, nor one whose latest report is from a trial: it may have gone back since.
+    """
     if ecu == layout.ecu:
         return memory.installation.images[memory.installation.home] == installed_image(image)
     known = memory.reports.get(ecu)
-    return known is not None and known.report.image == installed_image(image)
+    return known is not None and known.report.state in SETTLED and known.report.image == installed_image(image)

@@ -7,7 +7,7 @@ reached is never taken for one that has nothing: the cycle ends, and the next be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -176,8 +176,12 @@ def take_time(means: Means, memory: Memory, attestation: bytes) -> Workflow[AnyN
 # ------------------------------------------------------------------------------------------------------- metadata
 
 
-def refresh(means: Means, memory: Memory, files: Mapping[str, bytes]) -> Workflow[AnyNeed, None]:
+def refresh(
+    means: Means, memory: Memory, files: Mapping[str, bytes], *, due: Collection[EcuId] = ()
+) -> Workflow[AnyNeed, None]:
     """Verify in full what the Director gave (`files`) and what it makes us ask the Image repository for.
+
+    `due` are ECUs that are to be matched with the Image repository whatever they say they run.
 
     Raises:
         Rejected, Malformed: a check refused; Root links and the time stand, nothing else has moved.
@@ -189,9 +193,9 @@ def refresh(means: Means, memory: Memory, files: Mapping[str, bytes]) -> Workflo
     yield from refresh_time(means, memory)
     clock = memory.held.clock
     now = replace(clock, time=memory.utc((yield Now())))
-    found = yield from carry(
-        memory, full(means.verifier, replace(memory.held, clock=now), vehicle_of(means, memory)), files
-    )
+    vehicle = vehicle_of(means, memory)
+    vehicle = replace(vehicle, installed={ecu: runs for ecu, runs in vehicle.installed.items() if ecu not in due})
+    found = yield from carry(memory, full(means.verifier, replace(memory.held, clock=now), vehicle), files)
     memory.held = replace(found.held, clock=clock)
     memory.full = found
     yield Note(Step.VERIFY, f"Director Targets {found.targets.value.header.version} verified")

@@ -17,8 +17,9 @@ from primary.journal import Transactions
 from primary.means import Means
 from primary.needs import AnyNeed, Damaged, Forget, Load, Names, Note, Now, Step, Unreachable
 from primary.refresh import next_nonce, poll
+from primary.reports import verified_report
 from primary.state import Memory, Told, metadata_name
-from uptane.errors import Check, StorageFailure
+from uptane.errors import Check, Malformed, Rejected, StorageFailure
 from uptane.link.uds_client import Pause
 from uptane.machine import Workflow
 from uptane.model.ids import EcuId, Repository
@@ -108,11 +109,17 @@ def _files(repository: Repository, lost: list[str]) -> Workflow[AnyNeed, dict[st
 
 
 def _load_reports(means: Means, lost: list[str]) -> Workflow[AnyNeed, dict[EcuId, Told]]:
+    """Every report that still holds. One that does not is dropped, and read again: the ECU has another key now."""
     reports: dict[EcuId, Told] = {}
     for ecu in means.layout.inventory():
-        found = state.told(means.codec, (yield from _loaded(state.REPORTS + ecu, lost)))
-        if found is not None:
-            reports[ecu] = found
+        octets = yield from _loaded(state.REPORTS + ecu, lost)
+        if octets is None:
+            continue
+        try:
+            reports[ecu] = verified_report(means, ecu, octets)
+        except (Rejected, Malformed) as refusal:
+            yield Note(Step.TROUBLE, f"its report on record no longer holds: {refusal}", ecu)
+            yield Forget(state.REPORTS + ecu)
     return reports
 
 

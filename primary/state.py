@@ -8,7 +8,7 @@ never a transaction. A record is durable before Memory says so, and before anyon
     installed/own                  this ECU's own Installation, before it acts by it
     installed/filling              SHA-256 of the image being written to the other slot, once that is erased
     installed/refusals             what this ECU has refused since its last released update
-    reports/<ecu>                  every ECU's latest report, as it was signed; our own before it leaves
+    reports/<ecu>                  every ECU's latest verified report, as it was signed; our own before it leaves
     reports-silent                 since when which ECU has been silent
     manifest/latest                our latest manifest, before it leaves: its counter is never used twice
     manifest/admitted              SHA-256 of the manifest the Director said it admitted
@@ -29,7 +29,7 @@ from uptane.link.uds_objects import Status
 from uptane.link.uds_transfer import Blocks
 from uptane.machine import Workflow
 from uptane.model.ids import EcuId, Repository
-from uptane.model.limits import MANIFEST_LENGTH_MAX, REPORT_LENGTH_MAX
+from uptane.model.limits import MANIFEST_LENGTH_MAX
 from uptane.model.reports import EcuReport, Refusal, VehicleManifest
 from uptane.moments import SECOND_MS, Instant, UtcTime
 from uptane.ports import Codec
@@ -58,7 +58,7 @@ def metadata_name(repository: Repository, file: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A report as it was signed, and what it says: unverified, since only the Director has the keys of Secondaries."""
+    """A report as it was signed, and what it says: verified, by primary/reports.py or by having been made here."""
 
     octets: bytes
     report: EcuReport
@@ -82,6 +82,7 @@ class Memory:
     filling: bytes = b""
     # Not durable:
     statuses: dict[EcuId, Status] = field(default_factory=dict)  # as last read; absent when the ECU did not answer
+    untrue: dict[EcuId, bytes] = field(default_factory=dict)  # what was refused last as a report; counted once
     blocks: dict[EcuId, Blocks] = field(default_factory=dict)  # what the line to each ECU bears
     attestations: dict[EcuId, bytes] = field(default_factory=dict)  # of Secondaries, not delivered yet
     journal_lost: bool = False  # its record is damaged beyond reading: the ECUs know what was decided
@@ -126,17 +127,6 @@ def numbers_in(octets: bytes | None) -> dict[str, int]:
         return {str(name): int(number) for name, number in record["numbers"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StorageFailure(f"a record of numbers is damaged: {error}") from error
-
-
-def told(codec: Codec, octets: bytes | None) -> Told | None:
-    """A report as stored or as an ECU gave it; None when there is none, or when it is no report."""
-    if octets is None:
-        return None
-    try:
-        report = codec.parse(codec.open(octets, REPORT_LENGTH_MAX).payload)
-    except Malformed:
-        return None
-    return Told(octets, report) if isinstance(report, EcuReport) else None
 
 
 def manifest_said(codec: Codec, octets: bytes | None) -> VehicleManifest | None:

@@ -13,6 +13,7 @@ from uptane.model.limits import ECUS_MAX, IMAGE_LENGTH_MAX
 from uptane.model.reports import InstalledImage
 from uptane.shell.can_port import CanSettings
 from uptane.shell.can_settings import can_settings
+from uptane.shell.key_text import key_setting
 from uptane.shell.settings import Section, read
 
 POLL_S = 60  # unless the Director says otherwise, which it does
@@ -132,6 +133,8 @@ def _layout(top: Section, buses: dict[str, CanSettings]) -> Layout:
         each = _secondary(section, buses)
         if each.ecu == ecu or any(each.ecu == other.ecu for other in secondaries):
             raise section.error("ecu", each.ecu, "an id that no other ECU of the vehicle has")
+        if any(each.key == other.key for other in secondaries):
+            raise section.error("public_key", each.ecu, "a key that no other ECU of the vehicle has")
         if any((each.bus, each.address) == (other.bus, other.address) for other in secondaries):
             raise section.error("address", each.address, f"an address that no other ECU on {each.bus} has")
         secondaries.append(each)
@@ -157,6 +160,7 @@ def _secondary(section: Section, buses: dict[str, CanSettings]) -> Secondary:
         verification=section.choice("verification", Verification),
         bus=bus,
         address=section.integer("address", ECU_ADDRESSES),
+        key=key_setting(section, "public_key"),
         slots=section.integer("slots", range(1, 3), Slots.TWO.value),
     )
     section.done()

@@ -7,6 +7,10 @@ from typing import Any
 from primary import journal, state
 from primary.shell.config import Config
 from uptane.codec.oer import Oer
+from uptane.errors import Malformed
+from uptane.model.limits import REPORT_LENGTH_MAX
+from uptane.model.reports import EcuReport
+from uptane.ports import Codec
 from uptane.shell.files import Store
 from uptane.verify import record
 from uptane.verify.installation import factory
@@ -34,7 +38,7 @@ def described(config: Config, store: Store) -> dict[str, Any]:
         "rolled_back": [[past.bundle.hex(), past.targets_version, past.reason] for past in transactions.rolled_back],
         "refusals": state.numbers_in(store.read(state.REFUSALS)),
         "ecus": [
-            _ecu(state.told(codec, store.read(state.REPORTS + ecu)), ecu, silent.get(ecu))
+            _ecu(_report(codec, store.read(state.REPORTS + ecu)), ecu, silent.get(ecu))
             for ecu in sorted(layout.inventory())
         ],
         "damaged": list(store.damaged),
@@ -53,9 +57,19 @@ def _journal(found: journal.Journal) -> dict[str, Any]:
     }
 
 
-def _ecu(told: state.Told | None, ecu: str, silent_since: int | None) -> dict[str, Any]:
-    """What an ECU said last; nobody here has verified it."""
-    report = None if told is None else told.report
+def _report(codec: Codec, octets: bytes | None) -> EcuReport | None:
+    """A report on record, which was verified when it was put there; None when there is none, or when it is damaged."""
+    if octets is None:
+        return None
+    try:
+        report = codec.parse(codec.open(octets, REPORT_LENGTH_MAX).payload)
+    except Malformed:
+        return None
+    return report if isinstance(report, EcuReport) else None
+
+
+def _ecu(report: EcuReport | None, ecu: str, silent_since: int | None) -> dict[str, Any]:
+    """What an ECU said last."""
     return {
         "ecu": ecu,
         "image": None if report is None else report.image.filename,

@@ -8,6 +8,8 @@ import pytest
 
 from primary.layout import Verification
 from primary.shell.config import load
+from tests.builders import key
+from uptane.shell.key_text import as_text
 from uptane.shell.settings import SettingsError
 
 CONFIG = f"""
@@ -42,6 +44,7 @@ hardware = "esc"
 verification = "partial"
 bus = "chassis"
 address = 0x11
+public_key = "{as_text(key("ecu brake").public)}"
 [[secondary]]
 ecu = "camera"
 hardware = "adas"
@@ -49,6 +52,7 @@ verification = "full"
 bus = "backbone"
 address = 0x11
 slots = 1
+public_key = "{as_text(key("ecu camera").public)}"
 """
 MAPPING = '[[mapping]]\npaths = ["**"]\nrepositories = ["director", "image"]\n'
 
@@ -65,6 +69,7 @@ def test_all_of_it(folder: Path) -> None:
     brake, camera = config.layout.secondaries
     assert (brake.verification, brake.bus, brake.address, brake.slots) == (Verification.PARTIAL, "chassis", 0x11, 2)
     assert (camera.verification, camera.bus, camera.slots) == (Verification.FULL, "backbone", 1)
+    assert (brake.key, camera.key) == (key("ecu brake").public, key("ecu camera").public)
     assert config.buses["backbone"].fd
     assert (config.director.address, config.director.name) == ("director.example:443", None)
     assert (config.time.address, config.time.name) == ("[::1]:444", "time.example")
@@ -87,6 +92,9 @@ def test_all_of_it(folder: Path) -> None:
         ('bus = "backbone"', 'bus = "chassis"', "secondary[1].address"),
         ("slots = 1", "slots = 3", "secondary[1].slots"),
         ("slots = 1", "slot = 1", "secondary[1].slot: unknown key"),
+        ('public_key = "ed25519', 'public = "ed25519', "secondary[0].public_key is missing"),
+        ('public_key = "ed25519', 'public_key = "rsa', "secondary[0].public_key"),
+        (as_text(key("ecu camera").public), as_text(key("ecu brake").public), "secondary[1].public_key"),
         ('verification = "partial"', 'verification = "none"', "secondary[0].verification"),
         ('address = "director.example:443"', 'address = "director.example"', "director.address"),
         ('address = "director.example:443"', 'address = "director.example:0"', "director.address"),

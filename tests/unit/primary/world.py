@@ -244,7 +244,7 @@ class World:
     def means(self) -> Means:
         kinds = {ecu: Verification.FULL if ecu in FULL_ECUS else Verification.PARTIAL for ecu in SECONDARIES}
         secondaries = tuple(
-            Secondary(ecu, HARDWARE[ecu], kinds[ecu], BUS_OF[ecu], 0x21 + place)
+            Secondary(ecu, HARDWARE[ecu], kinds[ecu], BUS_OF[ecu], 0x21 + place, key(f"ecu {ecu}").public)
             for place, ecu in enumerate(SECONDARIES)
         )
         layout = Layout(VEHICLE, PRIMARY, HARDWARE[PRIMARY], "*/*", 20_000, secondaries)
