@@ -21,7 +21,7 @@ from uptane.codec.notation import (
     Type,
 )
 from uptane.codec.oer import Oer
-from uptane.codec.oer_types import codings, decode, encode
+from uptane.codec.oer_types import codings, decode, encode, shortest
 from uptane.codec.schema_table import TYPES
 from uptane.errors import Malformed
 from uptane.model.ids import KeyId
@@ -155,6 +155,35 @@ def test_each_limit_is_refused_by_one_in_both_directions(limit: Limit, monkeypat
 def test_limits_of_every_bounded_kind_are_among_them() -> None:
     assert len(LIMITS) > 55
     assert {type(limit.wider) for limit in LIMITS.values()} == {Integer, Octets, SequenceOf, Enumerated}
+
+
+SHORTEST = {
+    "Url": 2,
+    "KeyId": 8,
+    "Threshold": 1,
+    "Version": 4,
+    "Role": 1,
+    "Speaker": 1,
+    "Match": 2,
+    "PublicKey": 33,
+    "KeyIds": 2 + 8,
+    "Refusal": 2 + 4,
+    "ManifestEntry": 1 + 2,
+    "Delegation": 1 + 2 + 1 + 2 + (2 + 2 + 10 + 1) + 1,
+    "SnapshotFile": 1 + 2 + 40,
+    "Image": 1 + 2 + 4 + 32 + 2 + 4,
+    "Assignment": 1 + 2 + 2,
+}
+
+
+@pytest.mark.parametrize(("name", "length"), SHORTEST.items())
+def test_the_fewest_octets_of_a_type(name: str, length: int) -> None:
+    assert shortest(TYPES[name]) == length
+
+
+def test_the_fewest_octets_of_a_long_string() -> None:
+    assert [shortest(Octets(low, low + 300)) for low in (0, 1, 127, 128)] == [1, 2, 128, 130]
+    assert shortest(Boolean()) == 1
 
 
 PREFIX = bytes.fromhex("0101") + b"12345678" + bytes((64,)) + bytes(64)
