@@ -124,21 +124,29 @@ def serve_until_told(
 
 @app.command()
 def certify(
-    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="PKCS#10, PEM.", exists=True, dir_okay=False)],
+    request: Annotated[
+        Path | None, typer.Argument(metavar="REQUEST", help="PKCS#10, PEM; else the Director's own.", exists=True)
+    ] = None,
     *,
     out: Annotated[Path | None, typer.Option(help="Where to write; else certificate.pem beside it.")] = None,
-    name: Annotated[list[str] | None, typer.Option(help="DNS names or addresses of that server.")] = None,
+    name: Annotated[list[str] | None, typer.Option(help="Further DNS names or addresses of that server.")] = None,
     folder: FolderOption = HERE,
     passphrase_file: Secret = None,
     as_json: Json = False,
 ) -> None:
-    """Sign a server's certificate, such as the time service's, so that vehicles of this fleet trust it."""
-    from director.shell.founding import certify_server  # noqa: PLC0415  (loads a database)
+    """Sign a server's certificate (825 days), such as the time service's, so that vehicles of this fleet trust it."""
+    from director.shell.founding import certify_server, renew_own  # noqa: PLC0415  (loads a database)
 
+    if request is None and out is not None:
+        raise typer.BadParameter("--out belongs to a REQUEST")
     with reporting(as_json=as_json):
-        target = request.with_name("certificate.pem") if out is None else out
         passphrase = keys.passphrase(passphrase_file, prompt="Passphrase of the server's keys")
-        certify_server(Folder(folder), passphrase, request, target=target, names=name or ())
+        where = Folder(folder)
+        if request is None:
+            target = renew_own(where, passphrase, where.settings(), name or ())
+        else:
+            target = out or request.with_name("certificate.pem")
+            certify_server(where, passphrase, request, target=target, names=name or ())
         say(f"{target}: written", as_json=as_json, certificate=str(target))
 
 

@@ -172,3 +172,19 @@ def certify_time(folder: Folder, passphrase: bytes, keys: Sequence[Path], settin
             certify_server(folder, passphrase, request, target=target, names=names)
             written.append(f"{target}: written, the time service's certificate")
     return written
+
+
+def renew_own(folder: Folder, passphrase: bytes, settings: Settings, names: Sequence[str] = ()) -> Path:
+    """Sign the Director's own server certificate anew, for the key it has; a running server takes it when it restarts.
+
+    Raises:
+        StorageFailure: a file cannot be read or written, or a wrong passphrase.
+    """
+    certificate = folder.tls / "server.pem"
+    authority = tls.Authority.load(folder.tls / "ca.pem", folder.tls / "ca.key", passphrase)
+    own = tls.load_credential(certificate, folder.tls / "server.key", passphrase)
+    known = (*settings.names, *_host_of(settings.address), *names)
+    fresh = folder.tls / f"server.{os.getpid()}"
+    tls.write_public(fresh, authority.certify_server(tls.request_for(own.key), known))
+    fresh.replace(certificate)
+    return certificate

@@ -17,7 +17,7 @@ from primary.shell import config as primary_config
 from secondary.shell import config as secondary_config
 from tests.shell.director_bench import asked, polled
 from tests.shell.director_process import Town, answer, describe, found, run, town
-from tests.shell.repository_process import secret_file
+from tests.shell.repository_process import PASSPHRASE, secret_file
 from uptane.codec.oer import Oer
 from uptane.crypto import Sha2, valid
 from uptane.errors import Check
@@ -241,6 +241,25 @@ def check_chain(folder: Path, files: dict[str, bytes]) -> None:
     standing = reload_director(VERIFIER, stored, VehicleId("LONG"))
     assert not standing.dropped
     assert standing.trusted.targets is not None
+
+
+def test_certificates_of_servers(founded_town: Path, tmp_path: Path) -> None:
+    """The Director's own is renewed for the key it has; another server's is signed for its request."""
+    shutil.copytree(founded_town, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / "director" / "tls"
+    where = ("--folder", tmp_path / "director", "--passphrase-file", tmp_path / "passphrase")
+    before = (folder / "server.pem").read_bytes()
+    answer("director", "certify", "--name", "director.example", *where)
+    renewed = tls.load_credential(folder / "server.pem", folder / "server.key", PASSPHRASE)
+    assert renewed.certificate != before
+    assert sorted(path.name for path in folder.iterdir()) == ["ca.key", "ca.pem", "server.key", "server.pem"]
+    request = tmp_path / "time" / "request.pem"
+    assert "exists already" in answer("director", "certify", request, *where, code=1)["refused"]
+    answer("director", "certify", request, "--out", tmp_path / "second.pem", *where)
+    tls.load_credential(tmp_path / "second.pem", tmp_path / "time" / "tls.key", PASSPHRASE)
+    (tmp_path / "nonsense").write_text("nonsense")
+    words = ("certify", tmp_path / "nonsense", "--out", tmp_path / "third.pem", *where)
+    assert "no request" in answer("director", *words, code=1)["refused"]
 
 
 @pytest.mark.parametrize(
