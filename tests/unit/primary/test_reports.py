@@ -10,7 +10,10 @@ import pytest
 
 from primary.collect import COUNTER_LEAP
 from primary.cycle import Result
+from primary.means import Means
 from primary.needs import FetchMetadata, Perform
+from primary.refresh import vehicle_of
+from primary.state import Memory
 from tests.builders import BODY, BRAKE, CODEC, HARDWARE, PRIMARY, SUPPLIER, image, key, sealed
 from tests.unit.primary.world import NEW, OLD, World, texts
 from uptane.errors import Check
@@ -18,6 +21,7 @@ from uptane.link.uds_client import read_report
 from uptane.model.ids import EcuId, HardwareId, VehicleId
 from uptane.model.limits import REPORT_LENGTH_MAX
 from uptane.model.reports import EcuReport, EcuState, InstalledImage
+from uptane.verify.trusted import Vehicle
 
 RECORD = f"reports/{BRAKE}"
 GENUINE = key(f"ecu {BRAKE}")
@@ -229,6 +233,19 @@ def test_an_ecu_that_lies_under_its_own_key_gets_no_image_that_one_repository_na
     assert Check.DELEGATION_NOT_FOUND.name in world.ended[-1].finished.text
     assert b"preparing" not in world.records.get("transaction", b"")
     assert world.runs() == OLD
+
+
+def test_who_takes_part_is_matched_whatever_verification_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verification is told that all run what is assigned; the plan knows better, and insists."""
+    world = World()
+    world.update()
+
+    def gullible(means: Means, memory: Memory) -> Vehicle:
+        return replace(vehicle_of(means, memory), installed={ecu: new_of(world, ecu) for ecu in OLD})
+
+    monkeypatch.setattr("primary.refresh.vehicle_of", gullible)
+    assert world.once_more().result is Result.DONE
+    assert world.runs() == NEW
 
 
 def test_an_image_that_is_due_after_all_is_matched_and_taken(liar: Liar) -> None:
