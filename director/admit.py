@@ -28,10 +28,14 @@ CLOCK_SKEW_MAX_S = 300  # seconds an ECU's time may be ahead of ours: the time s
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The vehicle after a manifest; `news` says, for the audit log, what it told that was not known before."""
+    """The vehicle after a manifest, and for the audit log what it told that was not known before.
+
+    `moved` when an ECU is in another state than it was; not for every report, for a vehicle can make them without end.
+    """
 
     vehicle: Vehicle
     again: bool
+    moved: bool = False
     proven: tuple[EcuId, ...] = ()
     attacks: tuple[tuple[EcuId, Check | int, int], ...] = ()
 
@@ -58,6 +62,7 @@ def admit(vehicle: Vehicle, octets: bytes, *, verifier: Verifier, utc: UtcTime) 
     return Admitted(
         admitted,
         again=False,
+        moved=vehicle.admission is None or _shown(vehicle) != _shown(admitted),
         proven=tuple(ecu for ecu, record in records.items() if _newly_proven(vehicle.find(ecu), record)),
         attacks=tuple(_attacks(vehicle, admitted)),
     )
@@ -192,8 +197,24 @@ def _newly_proven(before: EcuRecord | None, after: EcuRecord) -> bool:
     return after.assigned is not None and after.assigned.proven and not proven_before
 
 
+def _shown(vehicle: Vehicle) -> list[tuple[object, ...]]:
+    """What reports say of each ECU, without what changes in every report."""
+    return [
+        (
+            record.running,
+            None if record.reported is None else (record.reported.report.state, record.reported.report.outcome),
+            record.assigned is not None and record.assigned.proven,
+            record.silent_since is None,
+        )
+        for record in vehicle.ecus
+    ]
+
+
 def _attacks(before: Vehicle, after: Vehicle) -> Iterator[tuple[EcuId, Check | int, int]]:
-    """What ECUs say they refused since their last report: ECU, check (its code if we do not know it), count."""
+    """What ECUs say they refused since their last report: ECU, check (its code if we do not know it), count.
+
+    Told when the count has passed the next power of two: however fast an attacker makes it rise, 32 times at most.
+    """
     for record in after.ecus:
         if record.reported is None:
             continue
@@ -201,7 +222,7 @@ def _attacks(before: Vehicle, after: Vehicle) -> Iterator[tuple[EcuId, Check | i
         earlier = known.reported.report.refusals if known is not None and known.reported is not None else ()
         counts = {refusal.check: refusal.count for refusal in earlier}
         for refusal in record.reported.report.refusals:
-            if refusal.count > counts.get(refusal.check, 0):
+            if refusal.count.bit_length() > counts.get(refusal.check, 0).bit_length():
                 yield record.ecu.id, BY_CODE.get(refusal.check, refusal.check), refusal.count
 
 

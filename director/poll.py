@@ -144,7 +144,8 @@ def _admitted(admitted: Admitted, utc: UtcTime) -> Iterator[Entry]:
     vehicle = admitted.vehicle
     actor = f"vehicle:{vehicle.id}"
     assert vehicle.admission is not None
-    yield Entry(utc, actor, Act.ADMIT, vehicle.id, f"manifest {vehicle.admission.counter}")
+    if admitted.moved:
+        yield Entry(utc, actor, Act.ADMIT, vehicle.id, f"manifest {vehicle.admission.counter}")
     for ecu, check, count in admitted.attacks:
         what = f"{check.name} ({check.attack.value})" if isinstance(check, Check) else f"check 0x{check:04X}"
         yield Entry(utc, actor, Act.ATTACK, f"{vehicle.id}/{ecu}", f"{what}, {count} so far")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from tests.unit.director.garage import (
 from uptane.crypto import Sha2
 from uptane.errors import Check
 from uptane.model.ids import EcuId, VehicleId
-from uptane.model.reports import EcuState, Refusal
+from uptane.model.reports import EcuState, Outcome, Refusal
 from uptane.moments import UtcTime
 from uptane.verify.image import installed_image
 
@@ -164,6 +165,42 @@ def test_attacks_that_ecus_report_are_logged(present: Fleet) -> None:
     [entry] = [each for each in outcome.log if each.act is Act.ATTACK]
     assert entry.subject == "VIN1/brake"
     assert "arbitrary software" in entry.detail
+
+
+def settled(present: Fleet) -> tuple[Words, Vehicle]:
+    """A vehicle whose ECUs have each proven what they run, by their second reports."""
+    words = Words.first()
+    known = polled(vehicle(), present, words.manifest()).vehicle
+    for ecu in ("body", "brake", "gw"):
+        words.say(ecu, counter=2)
+    return words, polled(known, present, words.manifest(), held=current(known)).vehicle
+
+
+def test_a_vehicle_that_reports_without_end_does_not_fill_the_log(present: Fleet) -> None:
+    """Each manifest has a new report of every ECU, and one more refusal: of 100, the log takes 1, 2, 4 ... 64."""
+    words, known = settled(present)
+    written: list[Act] = []
+    for count in range(1, 101):
+        refusals = (Refusal(Check.TARGETS_SIGNATURES.code, count),)
+        for ecu in ("body", "brake", "gw"):
+            words.say(ecu, counter=count + 2, refusals=refusals if ecu == "brake" else ())
+        outcome = polled(known, present, words.manifest(), held=current(known))
+        known, written = outcome.vehicle, written + acts(outcome)
+    assert known.manifests == 102
+    assert written == [Act.ATTACK] * 7
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"state": EcuState.PREPARED}, {"outcome": Outcome.ROLLED_BACK}, {"image": installed_image(image("brake-1"))}],
+)
+def test_only_a_report_that_moves_something_is_logged(present: Fleet, change: dict[str, Any]) -> None:
+    words, known = settled(present)
+    words.say("brake", counter=3)
+    same = polled(known, present, words.manifest(), held=current(known))
+    assert acts(same) == []
+    words.say("brake", counter=4, **change)
+    assert acts(polled(same.vehicle, present, words.manifest(), held=current(known)))[0] is Act.ADMIT
 
 
 def test_a_vehicle_that_holds_newer_files_is_noticed(present: Fleet) -> None:
