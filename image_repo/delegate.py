@@ -24,9 +24,14 @@ def role_name(text: str) -> RoleName:
     Raises:
         Malformed: it is no name, holds a slash, or is one of the repository's own roles.
     """
-    if text in RESERVED or "/" in text:
+    if not may_be_delegated(text):
         raise Malformed(f"{text!r} cannot name a delegated role")
     return RoleName(name(text))
+
+
+def may_be_delegated(role: str) -> bool:
+    """Whether a role of this name has files of its own that can be asked for."""
+    return role not in RESERVED and "/" not in role
 
 
 def pattern(text: str) -> str:

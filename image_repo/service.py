@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from image_repo.accept import Octets, Records, accept, new_images
+from image_repo.delegate import RESERVED, may_be_delegated
 from image_repo.publish import (
     ROOT,
     SNAPSHOT,
@@ -174,6 +175,9 @@ def _judge_delegated(
     """Every delegated role that can be reached from the new top-level Targets."""
 
     def read(role: RoleName, authority: Authority) -> Verified[ImageTargets]:
+        if not may_be_delegated(role):
+            text = f"{role!r} cannot name a delegated role: no slash, and none of {', '.join(sorted(RESERVED))}"
+            raise Rejected(Check.DELEGATION_INVALID, text)
         known = authority in standing.authorities.get(role, ())
         held = standing.delegated.get(role)
         asked = Asked(Delegate(role), authority)

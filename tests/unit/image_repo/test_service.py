@@ -188,6 +188,11 @@ BAD: dict[str, tuple[Callable[[Desk], Mapping[str, bytes]], Check]] = {
         lambda desk: {**desk.delegating("acme"), **desk.with_images(role="acme", signer="qa")},
         Check.TARGETS_SIGNATURES,
     ),
+    "a delegated role whose file has no name": (lambda desk: desk.delegating("acme/qa"), Check.DELEGATION_INVALID),
+    "a delegated role with an online role's name": (
+        lambda desk: desk.delegating("offlineSnapshot"),
+        Check.DELEGATION_INVALID,
+    ),
     "one role twice in a delegation": (
         lambda desk: desk.delegating("acme", "acme", min_agree=2),
         Check.DELEGATION_KEYS,
