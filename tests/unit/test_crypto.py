@@ -217,9 +217,7 @@ def test_p256_signatures_are_within_the_order(zero: str) -> None:
     assert not valid(SIGNERS[Scheme.P256].public, MESSAGE, wrong)
 
 
-@pytest.mark.parametrize(
-    "number", [0, 1, crypto.P256_ORDER - 2, crypto.P256_ORDER - 1, crypto.P256_ORDER, 2**256 - 1]
-)
+@pytest.mark.parametrize("number", [0, 1, crypto.P256_ORDER - 2, crypto.P256_ORDER - 1, crypto.P256_ORDER, 2**256 - 1])
 def test_every_seed_is_a_p256_key(number: int) -> None:
     signer = P256Signer.from_seed(number.to_bytes(32))
     assert valid(signer.public, MESSAGE, signer.sign(MESSAGE))
