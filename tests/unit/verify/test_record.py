@@ -91,6 +91,26 @@ def test_a_damaged_or_unknown_record_is_refused(octets: bytes) -> None:
         load(octets)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": [None, IMAGE_FIELDS]},
+        {"images": [IMAGE_FIELDS, None], "running": 1},
+        {"images": [IMAGE_FIELDS, None], "home": 1, "running": 0},
+    ],
+)
+def test_a_record_whose_boot_slots_are_not_known_is_refused_in_any_state(changes: dict[str, Any]) -> None:
+    idle = json.loads(dump(factory(IMAGE)))
+    load(json.dumps(idle).encode())
+    with pytest.raises(StorageFailure):
+        load(json.dumps(idle | changes).encode())
+
+
+def test_as_many_pairs_rolled_back_as_are_remembered_are_read() -> None:
+    pairs = [["00" * 32, version] for version in range(ROLLED_BACK_MAX)]
+    assert len(load(changed(rolledBack=pairs)).rolled_back) == ROLLED_BACK_MAX
+
+
 @given(st.data())
 def test_no_damage_raises_anything_else(data: st.DataObject) -> None:
     record = json.loads(dump(FULL))
