@@ -30,14 +30,13 @@ def bin_name(hasher: Hasher, prefix: RoleName, bits: int, *, filename: str) -> R
     """The role that holds `filename` in 2**`bits` bins (1 to 14): `<prefix>-<hex>` by the first bits of its SHA-256."""
     assert 1 <= bits <= 14
     number = int.from_bytes(hasher.sha256(filename.encode())[:2], "big") >> (16 - bits)
-    return bin_names(prefix, bits)[number]
+    return _numbered(prefix, bits, number)
 
 
 def bin_names(prefix: RoleName, bits: int) -> list[RoleName]:
     """All roles of 2**`bits` bins (1 to 14), ascending; the number has as many hex digits as the highest needs."""
     assert 1 <= bits <= 14
-    digits = len(f"{2**bits - 1:x}")
-    return [RoleName(f"{prefix}-{number:0{digits}x}") for number in range(2**bits)]
+    return [_numbered(prefix, bits, number) for number in range(2**bits)]
 
 
 def is_bin(name: str, prefix: RoleName, bits: int) -> bool:
@@ -47,6 +46,11 @@ def is_bin(name: str, prefix: RoleName, bits: int) -> bool:
     if (head, dash) != (prefix, "-") or len(number) != digits or not set(number) <= _HEX:
         return False
     return int(number, 16) < 1 << bits
+
+
+def _numbered(prefix: RoleName, bits: int, number: int) -> RoleName:
+    digits = len(f"{2**bits - 1:x}")
+    return RoleName(f"{prefix}-{number:0{digits}x}")
 
 
 def _part_matches(pattern: str, part: str) -> bool:
