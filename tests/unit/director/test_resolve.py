@@ -257,3 +257,13 @@ def test_images_nobody_confirms_end_somewhere(present: Vehicle, words: Words, wo
     words.say("brake", counter=2, state=EcuState.IDLE, outcome=Outcome.ROLLED_BACK, targets_version=UNSETTLED_MAX)
     _, resolution, _ = decide(told(present, words), word)
     assert not resolution.held_back
+
+
+def test_an_exchanged_ecu_with_older_software_is_named_as_it_is_time_and_again(present: Vehicle, word: Said) -> None:
+    record = present.find(EcuId("brake"))
+    assert record is not None
+    present = present.with_records({record.ecu.id: replace(record, assigned=None, counter_floor=2)})
+    for why in ("first issue", "", ""):
+        present, resolution, reason = decide(present, word)
+        assert reason == why
+        assert dict(resolution.entries)[EcuId("brake")].filename == "brake-0"
