@@ -69,7 +69,8 @@ def main() -> int:
     told = arguments()
     if told.attack == "list":
         for name, attack in ATTACKS.items():
-            console.print(f"  [bold]{name:<20}[/] {attack.text}")
+            refused = f"{attack.by.name} refuses by {attack.check.name}"
+            console.print(f"  [bold]{name:<18}[/] {attack.text:<38} {refused}")
         return 0
     if told.attack and told.attack not in ATTACKS:
         console.print(f"[red]There is no attack {escape(repr(told.attack))}.[/] There are: {', '.join(ATTACKS)}")

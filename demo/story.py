@@ -37,7 +37,7 @@ class Story:
         """Play it to the end; return the report."""
         world = self.world
         with self._phase("founding"):
-            say("founding two repositories and a time service: keys, certificates, first metadata")
+            say("founding two repositories and a time service: keys, certificates, first metadata (half a minute)")
             setting.found(world)
             setting.serve(world)
         with self._phase("publishing and enrolling"):
@@ -105,6 +105,7 @@ class Story:
 
     def _update(self, attack: Attack | None) -> None:
         world = self.world
+        started = time.monotonic()
         say(f"publishing release {NEXT}, and assigning it to every ECU")
         files = {ecu.name: self._images.get(ecu.name) or setting.write_sample(world, ecu, NEXT) for ecu in ECUS}
         for ecu in ECUS:
@@ -115,6 +116,7 @@ class Story:
         world.director("assign", *orders, "--vehicle", setting.VEHICLE)
         if attack is not None:
             self._refused_by_now(attack)
+        self._seconds["update: publishing and assigning"] = time.monotonic() - started
         follow = Follow(world.progress)
         with bars([(ecu.name, files[ecu.name].stat().st_size) for ecu in ECUS]) as shown:
             self._watch(follow, shown)
@@ -195,7 +197,8 @@ class PhaseClock:
     def note(self, step: str) -> None:
         """The Primary is at `step` now."""
         now = time.monotonic()
-        name = f"update: {self.step}"
+        # The Primary says "done" when a cycle ends: until its next step it waits for the next poll.
+        name = f"update: {'between polls' if self.step == 'done' else self.step}"
         self.seconds[name] = self.seconds.get(name, 0.0) + now - self.since
         self.step, self.since = step, now
 

@@ -1,4 +1,7 @@
-"""The attack table: every row of the Standard's verification, and of Marque's own rules, broken singly."""
+"""The attack table: every check of verification broken singly.
+
+The Director's, the link's and publishing's checks have tests beside those components.
+"""
 
 from tests.attacks import delegation_rows, ecu_rows, image_rows, metadata_rows
 from tests.attacks.row import Row

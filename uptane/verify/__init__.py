@@ -3,7 +3,9 @@
 threshold     enough distinct keys over the very octets: the only maker of Verified
 signing       the other end of it: sign, countersign
 trusted       what a repository has proved to an ECU (Trusted), and all an ECU holds (Held)
-root          check_root, and lists of keys
+root          check_root: one link of a Root chain
+keys          lists of keys: nobody stands twice, every threshold can be met
+chain         where every verification begins: Root links, then the time
 roles         check_timestamp, check_snapshot, check_targets
 stored        from stored octets back to Trusted; what a rotation of keys takes away
 patterns      names against patterns; hash bins
@@ -11,9 +13,11 @@ delegations   which Targets role speaks for an image
 image         the repositories' word compared; an ECU's own conditions; octets against hashes
 attested      time
 full          full verification, step by step (the workflow of Primaries and full Secondaries)
-partial       partial verification, single Root links, time alone; checking again what is stored
+partial       partial verification
+recheck       what is stored, judged again by the newest Root and time, before it is acted on
 needs         what the workflows ask of the shell: Fetch, Keep, Drop
 orders        vehicle orders
+states        the states of an ECU in a transaction, as tables
 installation  an ECU's durable record and state machine
 record        that record as octets
 """
