@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from secondary.needs import Delete, EraseSlot, HashSlot, Need, Progress, SyncSlot, Verdict, WriteSlot
 from secondary.state import State, forget_refusals, install
-from uptane.errors import Check, Rejected
+from uptane.errors import Check, Rejected, StorageFailure
 from uptane.machine import Workflow
 from uptane.model.metadata import Image
 from uptane.model.reports import EcuState, Phase
@@ -32,9 +32,14 @@ def erase(state: State) -> Workflow[Need, None]:
     if state.untouched == tag:
         installation.write(state.installation)  # raises what an erase would
         return
-    yield from install(state, installation.erase(state.installation, assigned))
+    before = state.installation
+    yield from install(state, installation.erase(before, assigned))
     state.progress[slot] = state.untouched = None
-    yield EraseSlot(slot, tag)
+    try:
+        yield EraseSlot(slot, tag)
+    except StorageFailure:
+        yield from install(state, installation.spare(state.installation, before))
+        raise
     state.progress[slot] = Progress(tag, 0)
     state.untouched = tag
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -53,11 +54,14 @@ class Lines:
 
 
 class JsonLines:
-    """A file of one JSON object a line: step, ecu, text, done, total; at the end of a cycle result, text, pause_s."""
+    """A file of one JSON object a line: step, ecu, text, done, total; at the end of a cycle result, text, pause_s.
+
+    A line that a full disk does not take is left out: nothing depends on it, least of all the update.
+    """
 
     def __init__(self, file: Path) -> None:
         try:
-            self._stream = file.open("a", encoding="utf-8")
+            self._stream = file.open("ab", buffering=0)
         except OSError as error:
             raise StorageFailure(f"{file}: {error.strerror}") from error
         self._shown: dict[tuple[Step, str | None], float] = {}
@@ -66,8 +70,11 @@ class JsonLines:
         """Append a line; octets on their way are thinned out, their first and last are not."""
         if isinstance(effect, Note) and effect.total and not self._due(effect):
             return
-        self._stream.write(json.dumps(_fields(effect)) + "\n")
-        self._stream.flush()
+        line = json.dumps(_fields(effect)).encode() + b"\n"
+        with contextlib.suppress(OSError):
+            written = self._stream.write(line)
+            if written != len(line):
+                self._stream.truncate(self._stream.tell() - written)  # lines are whole, or not there
 
     def close(self) -> None:
         """Close the file."""
@@ -111,9 +118,10 @@ class Bars:
 
 
 def say(line: str) -> None:
-    """One line on standard output, at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """One line on standard output, at once; left out when that is a file on a full disk, or nobody reads any more."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def displays(progress: Path | None, *, quiet: bool = False) -> list[Display]:

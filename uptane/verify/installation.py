@@ -95,6 +95,14 @@ def erase(installation: Installation, assigned: Assigned) -> Installation:
     return replace(cleared, state=state, erases=spent + 1, erases_under=assigned.targets_version)
 
 
+def spare(installation: Installation, before: Installation) -> Installation:
+    """The record after storage refused the erase that followed `before`: it wore nothing, so it does not count.
+
+    Else a disk that is full for a moment would keep an ECU from its update until newer Targets come.
+    """
+    return replace(installation, erases=before.erases, erases_under=before.erases_under)
+
+
 def write(installation: Installation) -> Installation:
     """The record before an octet is written to the other slot: whatever it held is known no more.
 

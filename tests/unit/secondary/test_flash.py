@@ -7,7 +7,7 @@ import pytest
 from secondary.needs import EraseSlot, PowerCycle, SelfTest, Store, Verdict, WriteSlot
 from tests.builders import BRAKE, DAY, STRANGER, Pair
 from tests.unit.secondary.board import Board, Client, image_octets, workshop
-from uptane.errors import Check
+from uptane.errors import Check, StorageFailure
 from uptane.link.uds_objects import Object
 from uptane.link.uds_tasks import Interlock
 from uptane.link.uds_values import Did
@@ -229,6 +229,22 @@ def test_an_image_is_not_written_into_a_slot_that_was_not_erased_for_it(tester: 
     tester.ask("1002")
     assert tester.ask("34004400000000" + "000002bc") == "7f3424"
     assert not board.effects(WriteSlot)
+
+
+def test_an_erase_that_storage_refuses_does_not_count(
+    tester: Client, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full for a moment keeps nobody from an update."""
+    tester.authorise()
+    tester.ask("1002")
+    meet = board._meet
+    with monkeypatch.context() as broken:
+        full = StorageFailure("no space left on device")
+        broken.setattr(board, "_meet", lambda need: full if isinstance(need, EraseSlot) else meet(need))
+        for _ in range(ERASES_PER_TARGETS_MAX + 1):
+            assert tester.ask("3101ff00") == "7f3172"
+            assert tester.refusal() is None
+    assert tester.ask("3101ff00") == "7101ff0000"
 
 
 def test_an_incomplete_image_is_not_checked(tester: Client, board: Board, pair: Pair) -> None:

@@ -30,6 +30,7 @@ from uptane.verify.installation import (
     obey,
     prepare,
     rebind,
+    spare,
     start,
     vote,
     write,
@@ -385,6 +386,13 @@ def test_a_slot_is_erased_a_few_times_under_one_targets_version() -> None:
         assert (installation.erases, installation.erases_under) == (number, 7)
     refuses(Check.INSTALL_ERASES, erase, installation, ASSIGNED)
     assert erase(installation, LATER).erases == 1
+
+
+def test_an_erase_that_storage_refused_does_not_count() -> None:
+    once = erase(FACTORY, ASSIGNED)
+    spared = spare(erase(once, ASSIGNED), once)
+    assert spared == once
+    assert spare(erase(once, LATER), once) == once
 
 
 def test_any_write_clears_what_is_known_of_the_slot() -> None:
