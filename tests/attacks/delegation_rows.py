@@ -58,6 +58,7 @@ def role_rows() -> Iterator[Row]:
         return change
 
     yield row("missing", lambda repo: repo.offered.pop(f"{repo.versions[RELEASE]}.{RELEASE}"), Check.DELEGATION_INVALID)
+    yield row("delegates with one key under two ids", doubled_key, Check.DELEGATION_KEYS)
     yield row("not listed in the Snapshot", not_listed, Check.TARGETS_NOT_LISTED)
     yield row("exchanged", exchanged, Check.TARGETS_HASH)
     yield row("truncated on the way", lambda repo: instead(repo, RELEASE, cut), Check.TARGETS_HASH)
@@ -113,6 +114,16 @@ def too_long(repo: ImageRepo) -> None:
 def doubled(repo: ImageRepo) -> None:
     repo.add(image("camera/app-x", 9, HARDWARE[CAMERA]), RELEASE)
     repo.targets(RELEASE, tamper=lambda payload: payload.replace(b"camera/app-x", b"camera/app-2"))
+    repo.publish()
+
+
+def doubled_key(repo: ImageRepo) -> None:
+    repo.delegate(RELEASE, Paths(("camera/*",)), RoleName("below"))
+    delegations = repo.delegations(RELEASE)
+    assert delegations is not None
+    again = Key(KeyId(b"the same"), delegations.keys[0].public)
+    repo.targets("below")
+    repo.targets(RELEASE, delegations=replace(delegations, keys=(*delegations.keys, again)))
     repo.publish()
 
 

@@ -255,9 +255,10 @@ def test_an_image_that_comes_up_is_never_given_up(installation: Installation) ->
         installation = vote(installation, passed=True)
 
 
-def test_a_self_test_that_fails_after_the_vote_is_no_reason_to_go_back_alone() -> None:
-    after = vote(booted(VOTED), passed=False)
-    assert (after.state, after.boots) == (S.VOTED, 1)
+@pytest.mark.parametrize("installation", [VOTED, COMMITTED])
+def test_a_self_test_that_fails_after_the_vote_is_no_reason_to_go_back_alone(installation: Installation) -> None:
+    after = vote(booted(installation), passed=False)
+    assert (after.state, after.boots) == (installation.state, 1)
 
 
 @pytest.mark.parametrize("installation", [PREPARED, ACTIVATED, TRIAL, VOTED, COMMITTED])
@@ -368,6 +369,11 @@ def test_from_the_first_activate_on_the_running_transaction_ends_first(
     installation: Installation, assigned: Assigned
 ) -> None:
     assert follow(installation, assigned) == installation
+
+
+@pytest.mark.parametrize("installation", [FACTORY, RELEASED])
+def test_where_nothing_is_prepared_there_is_nothing_to_cancel(installation: Installation) -> None:
+    assert cancel(installation) == installation
 
 
 def test_once_ordered_nothing_rebinds_or_cancels() -> None:

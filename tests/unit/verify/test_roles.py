@@ -22,10 +22,10 @@ from tests.builders import (
 )
 from uptane.errors import Check, Rejected
 from uptane.model.ids import Repository, Role, RoleName
-from uptane.model.metadata import DirectorTargets, Fleet, ImageRepository, Root
+from uptane.model.metadata import DirectorTargets, FileInfo, Fleet, ImageRepository, Root
 from uptane.model.signed import Verified
 from uptane.moments import UtcTime
-from uptane.verify.roles import check_snapshot, check_targets, check_timestamp, is_listed
+from uptane.verify.roles import check_snapshot, check_targets, check_timestamp, fetch_limit, is_listed
 from uptane.verify.root import check_root, check_root_expiry, first_root, role_authority
 
 
@@ -160,6 +160,13 @@ def test_a_file_is_the_listed_one_by_version_length_and_hash() -> None:
         replace(info, sha256=bytes(32)),
     ):
         assert not is_listed(VERIFIER, targets, wrong)
+
+
+def test_a_file_may_be_named_as_long_as_its_limit_and_no_longer() -> None:
+    info = FileInfo(1, 100, bytes(32))
+    assert fetch_limit(info, 100) == 100
+    with pytest.raises(Rejected, match=Check.LENGTH.name):
+        fetch_limit(info, 99)
 
 
 def test_an_image_may_fit_several_kinds_of_hardware() -> None:
