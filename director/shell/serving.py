@@ -22,6 +22,7 @@ from uptane.crypto import Sha2
 from uptane.rpc.gen import director_pb2 as pb
 from uptane.rpc.gen import director_pb2_grpc as rpc
 from uptane.shell import tls
+from uptane.shell.log_stream import log_stream
 
 
 def serve(folder: Folder, settings: Settings, passphrase: bytes, port_file: Path | None) -> None:
@@ -32,7 +33,7 @@ def serve(folder: Folder, settings: Settings, passphrase: bytes, port_file: Path
         Rejected, Malformed, Declined: what is stored does not hold, or a key is missing.
         ClockWrong: this machine's clock is.
     """
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(log_stream(sys.stderr)))
     stop = told_to_stop()
     if port_file is not None:
         port_file.unlink(missing_ok=True)  # whoever waits for it must not find the port of an earlier run

@@ -32,6 +32,7 @@ from uptane.rpc.gen import time_pb2 as pb
 from uptane.rpc.gen import time_pb2_grpc as rpc
 from uptane.shell import keys, tls
 from uptane.shell.files import Store
+from uptane.shell.log_stream import log_stream
 
 FLOOR = "floor"
 MARK = "mark"
@@ -100,7 +101,7 @@ def serve(folder: Path, passphrase: bytes, *, host: str, port: int, port_file: P
         StorageFailure: it is being served already, is no time service's folder, has no certificate yet, or the clock of
             this machine is wrong.
     """
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(log_stream(sys.stderr)))
     stop = told_to_stop()
     if port_file is not None:
         port_file.unlink(missing_ok=True)  # whoever waits for it must not find the port of an earlier run

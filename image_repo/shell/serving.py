@@ -29,6 +29,7 @@ from uptane.rpc.gen import image_repo_pb2 as pb
 from uptane.rpc.gen import image_repo_pb2_grpc as rpc
 from uptane.shell import grpc_limits, tls
 from uptane.shell.grpc_limits import CallerLimit
+from uptane.shell.log_stream import log_stream
 
 READERS_MAX = 64  # vehicles served at once: each holds a thread while it downloads; others are told to come again
 READS_PER_CALLER_MAX = 8  # one address may be a workshop's; the ninth vehicle comes again, and seven more addresses do
@@ -58,7 +59,7 @@ def serve(folder: Folder, passphrase: bytes, ports: Ports) -> None:
         StorageFailure: it is being served already, or something of it cannot be read.
         Rejected, Malformed: what is stored does not hold.
     """
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(log_stream(sys.stderr)))
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
