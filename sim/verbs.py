@@ -8,7 +8,7 @@
 | network  | poll attest fetch answer unreachable partition heal                                          |
 | servers  | published withdrawn assigned revoked enrolled replaced issued admitted rotated renewed crash |
 | refusals | refused trouble                                                                              |
-| run      | fault calm operate attack time violation done                                                |
+| run      | asked fault calm operate attack time violation done                                                |
 
 In a detail, what stands in <> is filled in, and what stands in [] may be missing; `name=value` pairs may follow what
 is written here, for people. A node that says something else is read all the same: an unknown verb is of no kind and
@@ -52,7 +52,7 @@ class Verb(StrEnum):
     # What happens to one ECU or server: node is `v1.brake`, `v1.primary`, `director`, `image`, `time`
     POWER_UP = "power-up", Kind.LIFE, "", "The power comes, and the machine boots from what is durable."
     RUNNING = "running", Kind.LIFE, "slot <n> <filename>", "The boot is over: this image runs."
-    CUT = "cut", Kind.LIFE, "[before <effect>]", "The power fails; what was not durable is gone."
+    CUT = "cut", Kind.LIFE, "[before|in <effect>]", "The power fails; what was not durable is gone."
     RESTART = "restart", Kind.LIFE, "", "The machine starts its software anew, because it wants to."
     STATE = "state", Kind.LIFE, "<ecu state> [<bundle>]", "The durable state of an ECU in the vehicle transaction."
     TEST = "test", Kind.LIFE, "passed|failed|dead", "What the self-test said of the image that runs."
@@ -102,7 +102,8 @@ class Verb(StrEnum):
     REFUSED = "refused", Kind.REFUSALS, "<CHECK> <text>", "A check refused something: its name, then what was found."
     TROUBLE = "trouble", Kind.REFUSALS, "<text>", "Something failed that no check is about, and is tried again."
 
-    # The run itself: node is `faults`, `operator`, `checkers` or an attacker's name
+    # The run itself: node is `run`, `faults`, `operator`, `checkers` or an attacker's name
+    ASKED = "asked", Kind.RUN, "[manner=<name>] [without=<n>,...]", "What this run was asked for besides its seed."
     FAULT = "fault", Kind.RUN, "<number> <node> <text>", "A numbered fault of the plan begins; a run can leave it out."
     CALM = "calm", Kind.RUN, "[<text>]", "Faults stop; from here on every vehicle has to converge."
     OPERATE = "operate", Kind.RUN, "<text>", "A person does something to the fleet."
