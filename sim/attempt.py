@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import PurePath
 from typing import Final, Protocol
@@ -70,12 +70,17 @@ class Outcome(Protocol):
     """What a run comes to."""
 
     @property
+    def events(self) -> int:
+        """What happened, one after the other; not all of it is told in the trace."""
+        ...
+
+    @property
     def cuts(self) -> int:
         """Power cuts."""
         ...
 
     @property
-    def distinct_cuts(self) -> Collection[str]:
+    def distinct(self) -> Collection[str]:
         """The (effect, state) pairs at which power was cut."""
         ...
 
@@ -116,7 +121,7 @@ class Failure:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.rule} {self.node}: {self.text}"
+        return f"{self.rule} {self.node} {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +151,15 @@ def attempt(simulation: Simulation, asked: Asked, trace: Trace, *, until: int | 
         failures = (_bug(error),)
         trace.say(_latest_ns(trace), "checkers", Verb.VIOLATION, str(failures[0]))
     trace.end()
-    return Result(
-        seed=asked.seed,
-        events=trace.events,
-        updates=0 if outcome is None else outcome.updates,
-        cuts=0 if outcome is None else outcome.cuts,
-        distinct_cuts=frozenset(() if outcome is None else outcome.distinct_cuts),
-        virtual_ns=_latest_ns(trace),
-        failures=failures,
-        digest=trace.digest,
+    result = Result(asked.seed, virtual_ns=_latest_ns(trace), failures=failures, digest=trace.digest)
+    if outcome is None:
+        return result
+    return replace(
+        result,
+        events=outcome.events,
+        updates=outcome.updates,
+        cuts=outcome.cuts,
+        distinct_cuts=frozenset(outcome.distinct),
     )
 
 
