@@ -12,11 +12,12 @@ from director.events import Assign, Constrain, Done, Enrol, Provision, Revoke, S
 from director.inventory import Ecu, Vehicle
 from director.provision import initial_files
 from director.resolve import Rule
+from director.status import VehicleStatus, status
 from primary.needs import Poll, Polled
 from sim.director_records import Records
 from sim.director_server import TERMS, DirectorServer, Images, Terms
 from sim.keys import Ring, listed
-from sim.server import Site
+from sim.server import Caretakers, Site
 from sim.signatures import CODEC
 from sim.verbs import Verb
 from uptane.crypto import Ed25519Signer, key_id_of
@@ -28,11 +29,9 @@ from uptane.verify.delegations import Wanted
 from uptane.verify.roles import top_authority
 from uptane.verify.signing import sign
 
-RENEWED_BEFORE_S: Final = 30 * 86_400  # people renew a Root a month before its end, and have that month for trouble
-
 
 class DirectorNode(DirectorServer):
-    """See the module. `offline` holds the Root keys; `diligent`: people see to it that the Root does not expire."""
+    """See the module. `offline` holds the Root keys."""
 
     def __init__(
         self, records: Records, rings: tuple[Ring, Ring], images: Images, site: Site, *, terms: Terms = TERMS
@@ -40,8 +39,13 @@ class DirectorNode(DirectorServer):
         """`rings` are the online keys and the offline ones."""
         super().__init__(records, rings[0], images, site, terms=terms)
         self.offline: Final = rings[1]
-        self.diligent = True
+        self.caretakers: Final = Caretakers(site.clock)
         self.given: Final[dict[VehicleId, str]] = {}
+
+    def reload(self) -> None:
+        """As DirectorServer.reload; while it was down, nobody could do anything."""
+        super().reload()
+        self.caretakers.looked()
 
     # ---------------------------------------------------------------------------------------------------- vehicles
 
@@ -113,6 +117,10 @@ class DirectorNode(DirectorServer):
         """
         return self.operate(Constrain(rule, remove))
 
+    def status(self, vehicle: VehicleId) -> VehicleStatus:
+        """What an operator sees of a vehicle."""
+        return status(self.known(vehicle), self.fleet)
+
     def revoke(self, vehicle: VehicleId) -> Done:
         """End a vehicle's access.
 
@@ -139,7 +147,7 @@ class DirectorNode(DirectorServer):
             fresh = listed(self._prepare(role, held.threshold))
         else:
             fresh = [Key(key_id_of(public), public) for public in time_keys]
-        version = self._submit(next_root(before, role, fresh, threshold=held.threshold, utc=self.site.clock.utc))
+        version = self._submit(next_root(before, role, fresh, threshold=held.threshold, utc=self.true_utc))
         self.say(Verb.ROTATED, role.value)
         return version
 
@@ -152,7 +160,7 @@ class DirectorNode(DirectorServer):
         before = self.fleet.root.value
         held = top_authority(before, Role.ROOT)
         keys = [Key(key_id, public) for key_id, public in held.keys.items()]
-        version = self._submit(next_root(before, Role.ROOT, keys, threshold=held.threshold, utc=self.site.clock.utc))
+        version = self._submit(next_root(before, Role.ROOT, keys, threshold=held.threshold, utc=self.true_utc))
         self.say(Verb.RENEWED, f"{version}.root")
         return version
 
@@ -172,15 +180,15 @@ class DirectorNode(DirectorServer):
         return self.operate(SubmitRoot(sign(CODEC, following, list(signers.values())))).version
 
     def _tend(self) -> None:
-        """People look at the Root's expiry now and then; whatever goes wrong, they look again."""
-        if not self.up or not self.diligent:
-            return
-        if self.fleet.root.value.header.expires - self.site.clock.utc >= RENEWED_BEFORE_S:
-            return
-        try:
-            self.renew_root()
-        except (Declined, LinkFailure, Rejected, Malformed) as failure:
-            self.say(Verb.TROUBLE, f"the Root cannot be renewed: {failure}")
+        """Renew the Root each time it was due since somebody looked last; what fails now is tried again later."""
+        while self.up and (due := self.caretakers.due([self.fleet.root.value.header])) is not None:
+            try:
+                with self.back_then(due):
+                    self.renew_root()
+            except (Declined, LinkFailure, Rejected, Malformed) as failure:
+                self.say(Verb.TROUBLE, f"the Root cannot be renewed: {failure}")
+                break
+        self.caretakers.looked()
 
 
 def _wanted(vehicles: Iterable[Vehicle], selections: Iterable[Selection]) -> set[Wanted]:

@@ -123,8 +123,8 @@ class Directory:
     """What provisioning left for one vehicle: initial metadata by path, when, and how often each ECU was exchanged."""
 
     plan: VehiclePlan
-    files: Mapping[str, bytes]
-    floor: UtcTime
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    floors: dict[EcuId, UtcTime] = field(default_factory=dict)
     exchanged: dict[EcuId, int] = field(default_factory=dict)
 
     def signer(self, ecu: EcuId) -> Ed25519Signer:
@@ -182,7 +182,7 @@ class Founded:
             verifier=VERIFIER,
             signer=directory.signer(primary.ecu),
             secret=directory.secret(primary.ecu),
-            floor=directory.floor,
+            floor=directory.floors[primary.ecu],
             factory=factory_image(primary),
             jitter=jitter,
         )
@@ -199,7 +199,7 @@ class Founded:
             verifier=VERIFIER,
             signer=directory.signer(ecu),
             secret=directory.secret(ecu),
-            floor=directory.floor,
+            floor=directory.floors[ecu],
             factory=factory_image(plan),
         )
 
@@ -213,7 +213,7 @@ class Founded:
         """
         self.publish_factory_images([plan])
         self.director.enrol(plan.vehicle, [_described(each, primary=each is plan.primary) for each in plan.ecus])
-        directory = Directory(plan, {}, UtcTime(0))
+        directory = Directory(plan)
         self._provision(directory, [each.ecu for each in plan.ecus], replacing=False)
         self.vehicles[plan.vehicle] = directory
 
@@ -256,7 +256,7 @@ class Founded:
     def _provision(self, directory: Directory, ecus: Sequence[EcuId], *, replacing: bool) -> None:
         keys = {ecu: directory.signer(ecu).public for ecu in ecus}
         directory.files = self.director.provision(directory.plan.vehicle, keys, replacing=replacing)
-        directory.floor = self.clock.utc
+        directory.floors |= dict.fromkeys(ecus, self.clock.utc)
 
     def publish_factory_images(self, plans: Iterable[VehiclePlan]) -> None:
         """Publish what ECUs leave the factory with, as far as that was not done before.

@@ -24,17 +24,16 @@ from image_repo.standing import delegatees
 from sim.image_records import Records
 from sim.image_server import TERMS, ImageServer
 from sim.keys import Ring, listed
-from sim.server import Site
+from sim.server import Caretakers, Site, is_due
 from sim.signatures import CODEC
 from sim.verbs import Verb
 from uptane.errors import LinkFailure, Malformed, Rejected
 from uptane.model.ids import TOP_TARGETS, Filename, HardwareId, Role, RoleName
-from uptane.model.metadata import Delegate, DelegatedRole, Delegation, Header, Image, ImageTargets, Paths, Root
+from uptane.model.metadata import Delegate, DelegatedRole, Delegation, Image, ImageTargets, Paths, Root
 from uptane.model.signed import Authority
 from uptane.verify.roles import top_authority
 from uptane.verify.signing import sign
 
-RENEWED_BEFORE_S: Final = 30 * 86_400  # people renew what they sign a month before its end
 ONLINE: Final = frozenset({Role.SNAPSHOT, Role.TIMESTAMP})
 
 
@@ -48,16 +47,18 @@ class Wish(NamedTuple):
 
 
 class ImageNode(ImageServer):
-    """See the module. `offline` holds the keys of Root, Targets and delegated roles.
-
-    `diligent`: people see to it that what they sign does not expire.
-    """
+    """See the module. `offline` holds the keys of Root, Targets and delegated roles."""
 
     def __init__(self, records: Records, rings: tuple[Ring, Ring], site: Site, *, terms: Terms = TERMS) -> None:
         """`rings` are the online keys and the offline ones."""
         super().__init__(records, rings[0], site, terms=terms)
         self.offline: Final = rings[1]
-        self.diligent = True
+        self.caretakers: Final = Caretakers(site.clock)
+
+    def reload(self) -> None:
+        """As ImageServer.reload; while it was down, nobody could do anything."""
+        super().reload()
+        self.caretakers.looked()
 
     def metadata(self, name: str, length_max: int) -> bytes | None:
         """As ImageServer.metadata; people have looked after their files before."""
@@ -67,19 +68,23 @@ class ImageNode(ImageServer):
     # -------------------------------------------------------------------------------------------------- publishers
 
     def publish(self, wishes: Mapping[Filename, Wish]) -> None:
-        """Upload images, then let their roles vouch for them, all at once.
+        """Upload images, then let their roles vouch for them, all at once; what stands already is left as it is.
 
         Raises:
             Rejected, Malformed, Conflict, ClockBehind: nothing is published.
             LinkFailure: the repository died; it is published as a whole or not at all.
         """
+        self._tend()
         images: dict[RoleName, list[Image]] = {}
         for filename, wish in wishes.items():
             digest = self.upload(wish.octets)
             image = Image(filename, len(wish.octets), digest, None, (wish.hardware,), wish.counter, b"")
             images.setdefault(wish.role, []).append(CODEC.image(image))
         occasion = self._by_people()
-        self._submit(*(with_images(self._targets(role), each, CODEC, occasion) for role, each in images.items()))
+        drafts = [with_images(self._targets(role), each, CODEC, occasion) for role, each in images.items()]
+        changed = [each for each in drafts if each.entries != self._targets(RoleName(_role_of(each))).entries]
+        if changed:
+            self._submit(*changed)
 
     def withdraw(self, filenames: Sequence[Filename]) -> None:
         """Take images back, from whichever roles vouch for them. Their octets stay.
@@ -87,6 +92,7 @@ class ImageNode(ImageServer):
         Raises:
             As publish.
         """
+        self._tend()
         occasion = self._by_people()
         roles = [TOP_TARGETS, *sorted(self.standing.delegated)]
         drafts = [
@@ -105,6 +111,7 @@ class ImageNode(ImageServer):
         Raises:
             As publish; keys that were made stay, and are used by nobody.
         """
+        self._tend()
         occasion = self._by_people()
         made = self.offline.create(role, keys)
         named = DelegatedRole(role, tuple(each.key_id for each in made), keys)
@@ -118,6 +125,7 @@ class ImageNode(ImageServer):
         Raises:
             As publish; keys that were made stay, and are used by nobody.
         """
+        self._tend()
         root, occasion = self.standing.root.value, self._by_people()
         old = holders_of(root, role)
         made = (self.online if role in ONLINE else self.offline).create(role.value, len(old.keys))
@@ -135,6 +143,7 @@ class ImageNode(ImageServer):
         Raises:
             As rotate.
         """
+        self._tend()
         top, occasion = self.standing.targets.value, self._by_people()
         delegation = delegation_to(top, role)
         made = self.offline.create(role, max(len(each.key_ids) for each in delegation.roles if each.name == role))
@@ -153,7 +162,7 @@ class ImageNode(ImageServer):
 
     def _by_people(self) -> Occasion:
         """When people sign: their clocks are right, whatever the server's shows."""
-        return Occasion(self.site.clock.utc, self.terms)
+        return Occasion(self.true_utc, self.terms)
 
     def _targets(self, role: RoleName) -> ImageTargets:
         file = self.standing.role(role)
@@ -182,28 +191,31 @@ class ImageNode(ImageServer):
         return [direct] if direct is not None else list(self.standing.authorities[role])
 
     def _tend(self) -> None:
-        """People look at what they signed now and then, and sign what nears its end; if it fails, they look again."""
-        if not self.up or not self.diligent:
-            return
-        occasion = self._by_people()
-
-        def is_due(header: Header) -> bool:
-            return header.expires - occasion.utc < RENEWED_BEFORE_S
-
-        due: list[ImageTargets | Root] = []
-        root = self.standing.root.value
-        if is_due(root.header):
-            due.append(rotated(root, Role.ROOT, holders_of(root, Role.ROOT), occasion))
-        newest = [self._targets(role) for role in (TOP_TARGETS, *sorted(self.standing.delegated))]
-        due += [renewed(targets, occasion) for targets in newest if is_due(targets.header)]
-        for start in range(0, len(due), FILES_MAX):
+        """Sign what was due since somebody looked last, each at its time; what fails now is tried again later."""
+        while self.up and (due := self.caretakers.due(each.header for each in self._signed_by_people())) is not None:
             try:
-                self._submit(*due[start : start + FILES_MAX])
+                with self.back_then(due):
+                    self._renew_by_people()
             except (Rejected, Malformed, Conflict, ClockBehind, LinkFailure) as failure:
                 self.say(Verb.TROUBLE, f"cannot be renewed: {failure}")
-                return
-        if due:
-            self.say(Verb.RENEWED, " ".join(map(_role_of, due)))
+                break
+        self.caretakers.looked()
+
+    def _renew_by_people(self) -> None:
+        occasion = self._by_people()
+        files = [each for each in self._signed_by_people() if is_due(each.header, occasion.utc)][:FILES_MAX]
+        renewal = [
+            rotated(each, Role.ROOT, holders_of(each, Role.ROOT), occasion)
+            if isinstance(each, Root)
+            else renewed(each, occasion)
+            for each in files
+        ]
+        self._submit(*renewal)
+        self.say(Verb.RENEWED, " ".join(map(_role_of, files)))
+
+    def _signed_by_people(self) -> list[ImageTargets | Root]:
+        roles = (TOP_TARGETS, *sorted(self.standing.delegated))
+        return [self.standing.root.value, *map(self._targets, roles)]
 
 
 def delegation_to(targets: ImageTargets, role: RoleName) -> Delegation:

@@ -8,7 +8,7 @@ asked gets no answer, and the server stays down until it is restarted, from what
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -17,8 +17,10 @@ from typing import Final, TypeAlias
 from primary.needs import Reason, Unreachable
 from sim.clock import Clock
 from sim.verbs import Verb
+from uptane.model.metadata import Header
 from uptane.moments import UtcTime
 
+RENEWED_BEFORE_S: Final = 30 * 86_400  # people renew what they sign a month before its end
 MOMENTS_AHEAD: Final = 12  # a publication of two images has 8 moments, a poll with news 2, a hearing of four files 8
 
 Say: TypeAlias = Callable[[Verb, str], None]
@@ -58,13 +60,29 @@ class Server(ABC):
         self.crashes = 0
         self._fuse: int | None = None
         self._inside = False
+        self._as_of: UtcTime | None = None
 
     # ------------------------------------------------------------------------------------------------------- time
 
     @property
+    def true_utc(self) -> UtcTime:
+        """What clocks show that are right, such as those of the people who sign."""
+        return self.site.clock.utc if self._as_of is None else self._as_of
+
+    @property
     def utc(self) -> UtcTime:
         """What this server's clock shows, right or wrong."""
-        return UtcTime(max(0, self.site.clock.utc + self.skew_s))
+        return UtcTime(max(0, self.true_utc + self.skew_s))
+
+    @contextmanager
+    def back_then(self, utc: UtcTime) -> Iterator[None]:
+        """Do now what was done at `utc`, when nobody was looking: a year without visitors costs no events."""
+        assert utc <= self.site.clock.utc
+        self._as_of = utc
+        try:
+            yield
+        finally:
+            self._as_of = None
 
     def set_clock(self, skew_s: int) -> None:
         """From now on the clock is wrong by this many seconds; 0 puts it right."""
@@ -133,3 +151,42 @@ class Server(ABC):
     def say(self, verb: Verb, detail: str) -> None:
         """Add a line to the trace."""
         self.site.say(verb, detail)
+
+
+class Caretakers:
+    """People who see to it that what they sign does not expire; their work is done when somebody asks for it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._looked_at = clock.utc
+        self._away = False
+
+    def leave(self) -> None:
+        """From now on nobody looks: what people sign may expire."""
+        self._away = True
+
+    def come_back(self) -> None:
+        """From now on they look again."""
+        self._away = False
+        self.looked()
+
+    def looked(self) -> None:
+        """Everything that can be done was done."""
+        self._looked_at = self._clock.utc
+
+    def due(self, headers: Iterable[Header]) -> UtcTime | None:
+        """When the first of these files was to be renewed, if that time has come."""
+        when = min(map(_renewed_at, headers))
+        if self._away or when > self._clock.utc:
+            return None
+        return max(when, self._looked_at)
+
+
+def is_due(header: Header, utc: UtcTime) -> bool:
+    """Whether people renew this file at `utc`."""
+    return _renewed_at(header) <= utc
+
+
+def _renewed_at(header: Header) -> UtcTime:
+    """A month before its end; where a file does not last that long, after three quarters of its life."""
+    return UtcTime(header.expires - min(RENEWED_BEFORE_S, (header.expires - header.issued) // 4))
