@@ -1,0 +1,52 @@
+"""Power and its failing: what every node has, and what is told of every effect it carries out.
+
+The power may fail before any effect of any node. Whoever watches is told before an effect (and may cut the power there)
+and after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from sim.clock import Clock
+from sim.trace import Trace
+
+if TYPE_CHECKING:
+    from sim.node import Node
+
+
+class PowerLost(Exception):
+    """The power of the node fails before the effect it was about to carry out; nothing of the effect happens.
+
+    `during`: the effect had begun, and storage is left as a cut in its middle leaves it.
+    """
+
+    def __init__(self, *, during: bool = False) -> None:
+        self.during = during
+        super().__init__()
+
+
+class Watch(Protocol):
+    """Who is told of every effect."""
+
+    def before(self, node: Node, effect: object) -> None:
+        """`node` is about to carry out `effect`.
+
+        Raises:
+            PowerLost: it does not come to that.
+        """
+        ...
+
+    def after(self, node: Node, effect: object) -> None:
+        """`node` has carried out `effect`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What all nodes of a simulation share."""
+
+    clock: Clock
+    trace: Trace
+    watch: Watch

@@ -1,0 +1,156 @@
+"""One simulated world: three servers, a network, vehicles; faults, operators and checkers around them.
+
+Everything happens on one clock, in one thread, in one order: the same plan gives the same trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, assert_never
+
+from primary.needs import Attest, FetchBlock, FetchMetadata, Poll
+from sim.clock import NS_PER_MS, NS_PER_S, Clock
+from sim.dice import stream
+from sim.director_server import Terms as DirectorTerms
+from sim.founding import Founded, found
+from sim.fuses import Fuses
+from sim.garage import Garage
+from sim.image_server import TERMS as IMAGE_TERMS
+from sim.injector import Injector
+from sim.network import Need, Network
+from sim.node import Node
+from sim.operators import Operators
+from sim.plan import Plan, Planned, short
+from sim.power import Stage
+from sim.primary_node import PrimaryNode
+from sim.server import Say
+from sim.trace import Trace
+from sim.vehicle import SimVehicle
+from sim.verbs import Verb
+from uptane.model.ids import VehicleId
+
+POLL_S: Final = 6  # a vehicle asks more often than a fleet's would, so that a run is about updates and not about pauses
+
+
+class World:
+    """See the module. `without` are the numbers of faults and acts that are left out."""
+
+    def __init__(self, plan: Plan, trace: Trace, *, without: frozenset[int] = frozenset()) -> None:
+        self.plan = plan
+        self.trace = trace
+        self.clock = Clock()
+        self.events = 0
+        self.fuses = Fuses()
+        self.network = Network(self.clock, stream(plan.seed, "network"), say=self.say)
+        terms = (DirectorTerms(poll_s=POLL_S), IMAGE_TERMS)
+        self.servers: Founded = found(self.clock, plan.vehicles, say=self._say_of, terms=terms)
+        stage = Stage(self.clock, trace, self)
+        garage = Garage(self.servers, stage, self, plan.seed)
+        self.vehicles: dict[str, SimVehicle] = {short(each): garage.build(each) for each in plan.vehicles}
+        self.operators = Operators(self.servers, self.vehicles, garage, plan.image_length)
+        self.injector = Injector(self, stream(plan.seed, "faults"))
+        for act in plan.acts:
+            if act.number not in without:
+                self.clock.at(act.at_ms * NS_PER_MS, _bound(self.operators.do, act))
+        for fault in plan.faults:
+            if fault.number not in without:
+                self.clock.at(fault.at_ms * NS_PER_MS, _bound(self.injector.begin, fault))
+        for vehicle in self.vehicles.values():
+            for node in vehicle.nodes():
+                self.clock.at(0, node.power_up)
+
+    def say(self, node: str, verb: Verb, detail: str) -> None:
+        """Add a line to the trace."""
+        self.trace.say(self.clock.now_ns, node, verb.value, detail)
+
+    def _say_of(self, server: str) -> Say:
+        return lambda verb, detail: self.say(server, verb, detail)
+
+    # ----------------------------------------------------------------------------------------------------- running
+
+    def play(self, until_ns: int, *, lines_max: int | None = None) -> bool:
+        """Let everything happen up to `until_ns`; False when the trace has so many lines before."""
+        clock, trace = self.clock, self.trace
+        clock.at(until_ns, _nothing)
+        while (due := clock.next_ns()) is not None and due <= until_ns:
+            if lines_max is not None and trace.events >= lines_max:
+                return False
+            clock.step()
+            self.events += 1
+        return True
+
+    def calm(self) -> None:
+        """Nothing fails any more; people mend what people mend."""
+        self.say("faults", Verb.CALM, "")
+        self.injector.calm()
+        self.operators.calm()
+
+    # ------------------------------------------------------------------------------------------------- what is told
+
+    def before(self, node: Node, effect: object) -> None:
+        """An effect is about to be carried out.
+
+        Raises:
+            PowerLost: it is not.
+        """
+        self.fuses.before(node, effect)
+
+    def after(self, node: Node, effect: object) -> None:
+        """An effect was carried out."""
+
+    # -------------------------------------------------------------------------------------------- calls to servers
+
+    def ask(self, caller: PrimaryNode, need: Need, answered: Callable[[object], None]) -> None:
+        """Carry a need to its server."""
+        server, run = self._served(caller.means.layout.vehicle, need)
+        self.network.call(caller.name, server, run, answered, need=need)
+
+    def cut(self, caller: PrimaryNode) -> None:
+        """The caller has lost its power."""
+        self.network.cut(caller.name)
+
+    def _served(self, vehicle: VehicleId, need: Need) -> tuple[str, Callable[[], object]]:
+        servers = self.servers
+        match need:
+            case Poll():
+                return "director", lambda: servers.director.poll(vehicle, need)
+            case Attest(nonces=nonces):
+                return "time", lambda: servers.time.attest(nonces)
+            case FetchMetadata(name=name, length_max=length_max):
+                return "image", lambda: servers.image.metadata(name, length_max)
+            case FetchBlock(sha256=sha256, offset=offset):
+                return "image", lambda: servers.image.block(sha256, offset)
+            case _:
+                assert_never(need)
+
+    # ---------------------------------------------------------------------------------------------------- looking
+
+    def converged(self) -> bool:
+        """Whether every vehicle runs what was ordered, released, and its Director believes exactly that."""
+        return not self.operators.busy and all(self._has_converged(each) for each in self.vehicles.values())
+
+    def _has_converged(self, vehicle: SimVehicle) -> bool:
+        wanted = self.operators.wanted.get(vehicle.id, {})
+        records = {each.ecu.id: each for each in self.servers.director.known(vehicle.id).ecus}
+        for ecu, filename in wanted.items():
+            record = records[ecu]
+            if record.assigned is None or record.assigned.image.filename != filename or not record.assigned.proven:
+                return False
+        return not vehicle.asleep and vehicle.primary.is_at_rest()
+
+    def updates(self) -> int:
+        """Transactions that vehicles have ended."""
+        return sum(each.primary.updates for each in self.vehicles.values())
+
+    @property
+    def virtual_s(self) -> int:
+        """Seconds since the beginning."""
+        return self.clock.now_ns // NS_PER_S
+
+
+def _nothing() -> None:
+    """Let time pass."""
+
+
+def _bound(act: Callable[[Planned], None], what: Planned) -> Callable[[], None]:
+    return lambda: act(what)
