@@ -82,11 +82,13 @@ class Slots:
         """Bring what was written to the disk, then raise the mark to it."""
         with _storage(f"syncing slot {slot}"):
             before = self.progress(slot)
-            written = self._written.get(slot, 0)
-            if before is None or written == before.next_offset:
+            if before is None:
                 return
-            os.fdatasync(self._open(slot))
-            self._write_mark(slot, Progress(before.tag, written))
+            descriptor = self._open(slot)  # after a restart nothing is written yet, and the mark stands
+            written = self._written[slot]
+            if written != before.next_offset:
+                os.fdatasync(descriptor)
+                self._write_mark(slot, Progress(before.tag, written))
 
     def content(self, slot: int, length: int) -> Content:
         """Hash the first `length` octets of the slot as it is now; fewer when it is shorter."""

@@ -50,6 +50,16 @@ def test_what_was_synced_is_known_after_a_restart_and_what_was_not_is_not(slots:
     assert slots.content(1, 1_000) == Content(1_000, sha256(octets).digest(), sha512(octets).digest())
 
 
+def test_syncing_before_anything_is_written_leaves_the_mark_where_it_is(slots: Slots) -> None:
+    """The first thing after a restart may be the check of a download that was complete before it."""
+    slots.erase(1, TAG)
+    slots.write(1, 0, b"a" * 700)
+    slots.sync(1)
+    slots = again(slots)
+    slots.sync(1)
+    assert slots.progress(1) == Progress(TAG, 700)
+
+
 def test_content_of_a_slot_that_is_shorter_says_so(slots: Slots) -> None:
     assert slots.content(0, 10).length == 0
     slots.erase(0, TAG)
