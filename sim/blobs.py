@@ -77,14 +77,13 @@ class Blobs:
         self.disk.touch()
         file = self._files.setdefault(blob, _File())
         self._cut_off(file, offset)
-        if offset > len(file.octets):
-            file.octets.extend(bytes(offset - len(file.octets)))
-        room = octets[: self.disk.free]
+        wanted = bytes(offset - len(file.octets)) + octets  # a gap, which no core leaves, is filled with zeros
+        room = wanted[: self.disk.free]
         file.octets += room
         self.disk.used += len(room)
         self.writes += 1
         self.octets_written += len(room)
-        if len(room) < len(octets):
+        if len(room) < len(wanted):
             raise StorageFailure("no space left on device")
         file.unsynced += len(octets)
         if last or file.unsynced >= SYNC_OCTETS:

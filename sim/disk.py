@@ -36,11 +36,10 @@ class Disk:
         if self.failing:
             raise StorageFailure("input/output error")
 
-    def take(self, octets: int) -> None:
-        """Use `octets` more. Raises StorageFailure when there is no room: none are used."""
+    def has_room(self, octets: int) -> None:
+        """Raise StorageFailure when there is no room for a file of `octets`, however few."""
         if octets > self.free or self.full:
             raise StorageFailure("no space left on device")
-        self.used += octets
 
 
 class Health(Enum):

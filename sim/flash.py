@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256, sha512
 from random import Random
-from typing import Final, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 from secondary.needs import TAG_LENGTH, EraseSlot, HashSlot, Progress, SyncSlot, WriteSlot
 from sim.disk import Disk
@@ -41,7 +41,8 @@ class FlashFaults:
 class Flash:
     """A slot of `size` octets; nothing is there before it is erased, or installed into by a factory.
 
-    `erases`, `writes` and `octets_written` count what the cells went through. `disk` is where the mark lies.
+    `bad_erases`: so many of the next erases fail. `disk` is where the mark lies. `erases`, `writes` and
+    `octets_written` count what the cells went through.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Flash:
         self.faults = faults or FlashFaults()
         self.erases = self.writes = self.octets_written = 0
         self.disk = disk or Disk()
+        self.bad_erases = 0
         self._dice = dice
         self._page = page
         self._octets = bytearray()  # what was programmed; behind it, up to `_length`, all is erased
@@ -83,16 +85,17 @@ class Flash:
         """Erase the slot for the entry `tag` (32 octets).
 
         Raises:
-            StorageFailure: a page is worn, or there is no room for the mark; the slot has to be erased again.
+            StorageFailure: a page is worn, or there is no room for the mark. The slot has to be erased again.
         """
         assert len(tag) == TAG_LENGTH
         self.disk.touch()
         self._lower()
         self.erases += 1
         self._length = self.size
-        if self._worn and not self.faults.silent:
+        if self.bad_erases or (self._worn and not self.faults.silent):
+            self.bad_erases = max(self.bad_erases - 1, 0)
             self._half_erase(self._weak)
-            raise StorageFailure(f"page {self._weak} is worn: it is not erased")
+            self._fail()
         self._octets.clear()
         self._version += 1
         self._written = self._unsynced = 0
@@ -103,6 +106,9 @@ class Flash:
         """Program octets of an erased slot, in order; durable only after `sync`.
 
         The octets go where the last ended or, after a restart, where the mark stands.
+
+        Raises:
+            StorageFailure: what is behind the mark cannot be erased any more.
         """
         assert self._mark is not None, "written without being erased"
         assert offset in {self._written, self._mark.next_offset}, "written out of order"
@@ -202,7 +208,9 @@ class Flash:
         self._lower()
         self.erases += 1
         self._length = self.size
-        self._half_erase(self._dice.randint(0, len(self._octets) // self._page))
+        page = self._dice.randint(-1, len(self._octets) // self._page)
+        if page >= 0:
+            self._half_erase(page)
 
     def _half_erase(self, page: int) -> None:
         """The pages before `page` are erased; of that one, some bits are."""
@@ -273,7 +281,12 @@ class Flash:
         start = self._mark.next_offset
         for page in range(start // self._page, -(-len(self._octets) // self._page)):
             self._rewritten[page] = self._rewritten.get(page, 0) + 1
+        if self._worn and not self.faults.silent:
+            self._fail()
         del self._octets[start:]
+
+    def _fail(self) -> NoReturn:
+        raise StorageFailure(f"page {self._weak} is worn: it is not erased")
 
     def _program(self, offset: int, octets: bytes) -> None:
         assert offset >= len(self._octets), "only erased cells are programmed"

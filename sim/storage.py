@@ -62,6 +62,7 @@ class Records:
         self._damaged: list[str] = []
         self._life = 0
         self._latest = ""
+        self._to_rot = 0
         self._unsure: dict[tuple[str, int], Copy | None] = {}
         self._stale: set[str] = set()
         self._hashes: dict[str, int] = {}
@@ -100,7 +101,7 @@ class Records:
             self._look(name, pair)
         place, generation = pair.known if pair.life == self._life else (1, 0)
         place, generation = 1 - place, generation + 1
-        self.disk.take(len(octets))  # beside what it replaces: the new file is whole before the old one goes
+        self.disk.has_room(len(octets))  # beside what it replaces: the new file is whole before the old one goes
         replaced = pair.copies[place]
         self._put(name, pair, place, Copy(generation, octets))
         self.writes += 1
@@ -189,11 +190,16 @@ class Records:
             self._settle()
         self._life += 1
         self._damaged.clear()
-        faults = self.faults
-        if faults.newest and self._dice.random() < faults.newest:
+        faults, rots, self._to_rot = self.faults, self._to_rot, 0
+        if rots == 1 or (faults.newest and self._dice.random() < faults.newest):
             self._damage_newest()
-        if faults.both and self._dice.random() < faults.both:
+        if rots == 2 or (faults.both and self._dice.random() < faults.both):
             self._damage_both()
+
+    def rot(self, copies: int = 1) -> None:
+        """Have the next cut damage the newest copy of some record (1) or every copy of one (2)."""
+        assert copies in {1, 2}
+        self._to_rot = copies
 
     def damage(self, name: str, *, copies: int = 1, health: Health = Health.ROTTEN) -> None:
         """Break the newest copy of `name`, or both."""
@@ -202,6 +208,13 @@ class Records:
             copy = pair.copies[place]
             assert copy is not None
             self._put(name, pair, place, copy._replace(health=health))
+
+    def peek(self, name: str) -> bytes | None:
+        """What a boot would find as `name`, for who looks from outside: no process learns anything by it."""
+        pair = self._pairs.get(name)
+        place = None if pair is None else pair.damaged_before_whole()[1]
+        copy = None if pair is None or place is None else pair.copies[place]
+        return None if copy is None else copy.octets
 
     def digest(self) -> str:
         """A name for all that is durable here, in hex; it costs what has changed since it was asked last."""
