@@ -229,3 +229,38 @@ def test_a_director_that_does_not_hear_the_image_repository_answers_all_the_same
     founded.clock.now_ns += 61 * NS_PER_S
     founded.director.poll(LONE, ANYTHING_NEW)
     assert founded.director.trouble == ""
+
+
+@pytest.mark.parametrize(("moment", "published"), [("before commit", False), ("after commit", True)])
+def test_a_publication_is_there_as_a_whole_or_not_at_all(moment: str, *, published: bool) -> None:
+    dying = [""]
+    founded = found(Clock(), [LONE_PLAN], power=lambda _server: lambda name: name == dying[0])
+    before = dict(founded.image.records.files)
+    dying[0] = moment
+    with pytest.raises(Unreachable):
+        founded.image.publish({FRESH: image(FRESH, 2)})
+    dying[0] = ""
+    founded.image.restart()
+    fresh = founded.image.records.files.keys() - before.keys()
+    assert sorted(role for role, _ in fresh) == (["snapshot", "targets", "timestamp"] if published else [])
+    assert (founded.image.standing.targets.value.entries.find(FRESH) is not None) == published
+
+
+@pytest.mark.parametrize("moment", ["before commit", "after commit"])
+def test_an_exchange_that_was_not_answered_is_made_again(moment: str) -> None:
+    dying = [""]
+    founded = found(Clock(), [LONE_PLAN], power=lambda server: lambda name: (server, name) == ("director", dying[0]))
+    old = founded.vehicles[LONE].signer(GATEWAY)
+    dying[0] = moment
+    with pytest.raises(Unreachable):
+        founded.replace_ecu(LONE, GATEWAY)
+    assert founded.vehicles[LONE].signer(GATEWAY) is old
+    dying[0] = ""
+    founded.director.restart()
+    founded.replace_ecu(LONE, GATEWAY)
+    primary = LonePrimary(founded, LONE)
+    primary.run()
+    record = founded.director.vehicles[LONE].find(GATEWAY)
+    assert record is not None
+    assert record.ecu.key == founded.vehicles[LONE].signer(GATEWAY).public
+    assert record.reported is not None

@@ -10,13 +10,15 @@ import pytest
 from primary.cycle import Result
 from sim.clock import NS_PER_S, Clock
 from sim.founding import SUPPLIER, Founded, found
+from sim.signatures import CODEC
 from tests.sim.lone_primary import LonePrimary
 from tests.sim.test_servers import FRESH, LONE, LONE_PLAN, update
 from uptane.errors import Check, Rejected
 from uptane.model.ids import Filename, Role, RoleName
-from uptane.model.metadata import Key
+from uptane.model.metadata import Key, Timestamp
 
-YEAR_NS = 365 * 86_400 * NS_PER_S
+DAY_NS = 86_400 * NS_PER_S
+YEAR_NS = 365 * DAY_NS
 
 TOP = (Role.ROOT, Role.TARGETS, Role.SNAPSHOT, Role.TIMESTAMP)
 ROTATIONS: dict[str, Callable[[Founded], object]] = {
@@ -117,3 +119,21 @@ def test_what_nobody_looks_after_expires_and_is_refused_until_somebody_does() ->
     update(servers, primary, FRESH, 2)
     assert primary.runs.filename == FRESH
     assert servers.director.fleet.root.value.header.version == 2
+
+
+def test_what_nears_its_end_is_signed_anew_when_somebody_reads() -> None:
+    servers = found(Clock(), [LONE_PLAN])
+    primary = LonePrimary(servers, LONE)
+    primary.run()
+    for days in (2, 10, 170):
+        servers.clock.now_ns += days * DAY_NS
+        octets = servers.image.metadata("timestamp", 1 << 14)
+        assert octets is not None
+        stamp = CODEC.parse(CODEC.open(octets, 1 << 14).payload)
+        assert isinstance(stamp, Timestamp)
+        assert stamp.header.expires > servers.clock.utc
+        assert primary.run().result is Result.IDLE
+    assert servers.image.standing.targets.value.header.expires > servers.clock.utc
+    before = servers.image.standing.timestamp.value.header.version
+    servers.image.metadata("timestamp", 1 << 14)
+    assert servers.image.standing.timestamp.value.header.version == before

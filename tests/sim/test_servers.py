@@ -18,6 +18,7 @@ from sim.founding import EcuPlan, Founded, VehiclePlan, factory_image, found, im
 from sim.image_node import Wish
 from sim.verbs import Verb
 from tests.sim.lone_primary import LonePrimary
+from uptane.errors import Check, Rejected
 from uptane.link.uds_tasks import Interlock
 from uptane.model.ids import TOP_TARGETS, EcuId, Filename, HardwareId, RoleName, VehicleId
 from uptane.moments import Instant
@@ -289,3 +290,12 @@ def test_a_new_vehicle_joins_later_and_no_two_have_one_key() -> None:
     record = servers.director.vehicles[plan.vehicle].find(GATEWAY)
     assert record is not None
     assert record.ecu.key == servers.vehicles[plan.vehicle].signer(GATEWAY).public
+
+
+def test_a_release_counter_never_goes_down_whatever_the_name() -> None:
+    servers = founded()
+    servers.image.publish({FRESH: image(FRESH, 5)})
+    for name in (FRESH, Filename("fleet/gateway-3")):
+        with pytest.raises(Rejected) as refused:
+            servers.image.publish({name: image(name, 4)})
+        assert refused.value.check is Check.PUBLISH_COUNTER
