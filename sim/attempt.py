@@ -29,8 +29,8 @@ BUGS: Final = (
 _TEXT_MAX: Final = 500  # characters of an exception: a line of a trace, not a page
 
 
-class Fault(Protocol):
-    """A fault of a plan. Its text says what, to whom and when."""
+class Numbered(Protocol):
+    """A fault of a plan, or something people do. Its text says what, to whom and when."""
 
     @property
     def number(self) -> int:
@@ -42,7 +42,12 @@ class Plan(Protocol):
     """What a seed means."""
 
     @property
-    def faults(self) -> Sequence[Fault]:
+    def acts(self) -> Sequence[Numbered]:
+        """All that people do, in the order of their numbers."""
+        ...
+
+    @property
+    def faults(self) -> Sequence[Numbered]:
         """All faults that were drawn, in the order of their numbers."""
         ...
 
@@ -80,7 +85,7 @@ class Outcome(Protocol):
         ...
 
     @property
-    def distinct(self) -> Collection[str]:
+    def distinct_cuts(self) -> Collection[str]:
         """The (effect, state) pairs at which power was cut."""
         ...
 
@@ -159,7 +164,7 @@ def attempt(simulation: Simulation, asked: Asked, trace: Trace, *, until: int | 
         events=outcome.events,
         updates=outcome.updates,
         cuts=outcome.cuts,
-        distinct_cuts=frozenset(outcome.distinct),
+        distinct_cuts=frozenset(outcome.distinct_cuts),
     )
 
 

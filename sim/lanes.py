@@ -56,9 +56,9 @@ class Place:
     def hear(self, line: Line) -> None:
         """Take what the node says."""
         self.lines += 1
-        verb = BY_WORD.get(line.verb)
+        verb = Verb.REFUSED if refusal(line) else BY_WORD.get(line.verb)
         if verb in MARKED or verb is None:
-            self.marks.append(Mark(line.event, line.at_ns, line.verb, line.detail))
+            self.marks.append(Mark(line.event, line.at_ns, verb or line.verb, line.detail))
 
     def end(self, at_ns: int) -> None:
         """The trace ends."""

@@ -24,8 +24,8 @@ class Shrunk:
     minimal: bool
 
 
-class _NoMoreTries(Exception):
-    """As many runs as were allowed have been made."""
+class Enough(Exception):
+    """No more runs: as many as were allowed have been made, or whoever makes them has no more time."""
 
 
 class _Search:
@@ -43,7 +43,7 @@ class _Search:
         if candidate in self._seen:
             return False
         if self.tries >= self._tries_max:
-            raise _NoMoreTries
+            raise Enough
         self._seen.add(candidate)
         self.tries += 1
         if not self._breaks(candidate):
@@ -55,12 +55,12 @@ class _Search:
 def shrink(numbers: Sequence[int], breaks: Breaks, tries_max: int = TRIES_MAX) -> Shrunk:
     """The fewest of `numbers` found with which a run still `breaks` the rule; with all of them it does.
 
-    `breaks` is given the numbers that stay, ascending, and never the same twice.
+    `breaks` is given the numbers that stay, ascending, and never the same twice; it may raise Enough.
     """
     search = _Search(tuple(sorted(numbers)), breaks, tries_max)
     try:
         minimal = not search.kept or search.take(()) or _narrow(search)
-    except _NoMoreTries:
+    except Enough:
         minimal = False
     return Shrunk(search.kept, search.tries, minimal)
 

@@ -123,6 +123,11 @@ class Soak:
     def __post_init__(self) -> None:
         self._next = max(self._next, self.seeds.first)
 
+    @property
+    def over(self) -> bool:
+        """Whether every seed was run, or is being run."""
+        return not self._waiting and self._next >= self.seeds.end
+
     def task(self) -> Task | None:
         """What is to be run next; None when there is nothing, until some result has been taken."""
         if self._waiting:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from sim.asked import Asked
+from sim.asked import RUNNER, Asked
 from sim.axis import Axis
 from sim.lanes import Bus, Ecu, Place, refusal
 from sim.rules import Rule
@@ -90,7 +90,7 @@ def view(recorded: Recorded) -> View:
         ecus=tuple(lane for lane in found if isinstance(lane, Ecu)),
         buses=tuple(lane for lane in found if isinstance(lane, Bus)),
         places=tuple(lane for lane in found if not isinstance(lane, Ecu | Bus)),
-        untold=len({line.node for line in lines}) - len(lanes),
+        untold=len({line.node for line in lines} - {RUNNER}) - len(lanes),
         refusals=_refusals(lines),
         faults=tuple(_numbered(line) for line in lines if line.verb == Verb.FAULT),
         acts=tuple(_numbered(line) for line in lines if line.verb in {Verb.OPERATE, Verb.ATTACK}),
@@ -100,7 +100,7 @@ def view(recorded: Recorded) -> View:
 
 def _lanes(lines: tuple[Line, ...]) -> dict[str, Place]:
     """A lane for each node, vehicles by name and their Primary first."""
-    nodes = sorted({line.node for line in lines}, key=_rank)
+    nodes = sorted({line.node for line in lines} - {RUNNER}, key=_rank)
     return {node: _lane(node) for node in nodes[:LANES_MAX]}
 
 
