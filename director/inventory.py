@@ -14,7 +14,7 @@ from enum import Enum
 from uptane.errors import Check
 from uptane.model.ids import Bundle, EcuId, HardwareId, VehicleId
 from uptane.model.metadata import Image
-from uptane.model.reports import EcuReport, EcuState, InstalledImage
+from uptane.model.reports import EcuReport, EcuState, InstalledImage, Outcome
 from uptane.model.signed import PublicKey
 from uptane.moments import UtcTime
 from uptane.verify.image import installed_image
@@ -208,6 +208,8 @@ class Vehicle:
 CONFIRMED = frozenset({EcuState.COMMITTED, EcuState.RELEASED})
 """States in which the vehicle has decided for what runs; trial and voted are on the way there."""
 
+_WENT_BACK = frozenset({Outcome.ROLLED_BACK, Outcome.SELF_TEST_FAILED, Outcome.UNBOOTABLE, Outcome.OTHER})
+
 AT_REST = CONFIRMED | {EcuState.IDLE, EcuState.PREPARED}
 """States in which what boots is not on trial."""
 
@@ -215,3 +217,12 @@ AT_REST = CONFIRMED | {EcuState.IDLE, EcuState.PREPARED}
 def runs(said: InstalledImage | None, image: Image) -> bool:
     """Whether what an ECU says it runs is this image: then it is held as it is (installation.is_running)."""
     return said is not None and said == installed_image(image)
+
+
+def went_back(record: EcuRecord, issued: Issued) -> bool:
+    """Whether the ECU says that it tried what is issued and runs its old image again: it waits for other Targets."""
+    if record.reported is None or record.reported.report.state is not EcuState.IDLE:
+        return False
+    said = record.reported.report
+    tried = said.bundle == issued.bundle and said.targets_version >= issued.targets_version
+    return tried and said.outcome in _WENT_BACK

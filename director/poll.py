@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from director.admit import Admitted, admit
 from director.audit import Act, Entry
 from director.fleet import Fleet
-from director.inventory import Issued, Vehicle
+from director.inventory import Issued, Vehicle, went_back
 from director.issue import Press, issue
 from director.resolve import resolve
 from uptane.errors import Check, Malformed, Rejected, check_of
@@ -107,11 +107,19 @@ def poll_again_s(vehicle: Vehicle, interval_s: int, utc: UtcTime, hasher: Hasher
 
     Every vehicle keeps its place by itself, whenever it was switched on: half an interval to one and a half.
     """
-    under_way = any(record.assigned is not None and not record.assigned.proven for record in vehicle.ecus)
-    interval = max(1, interval_s // BUSY) if under_way else max(1, interval_s)
+    interval = max(1, interval_s // BUSY) if _under_way(vehicle) else max(1, interval_s)
     place = int.from_bytes(hasher.sha256(VehicleId(vehicle.id).encode())[:8]) % interval
     earliest = utc + (interval + 1) // 2
     return (earliest - utc) + (place - earliest) % interval
+
+
+def _under_way(vehicle: Vehicle) -> bool:
+    """Whether an ECU may still do what it was sent: one that went back to its old image waits for other Targets."""
+    issued = vehicle.issued
+    return any(
+        record.assigned is not None and not record.assigned.proven and (issued is None or not went_back(record, issued))
+        for record in vehicle.ecus
+    )
 
 
 def _news(fleet: Fleet, issued: Issued, held: HeldVersions) -> Iterator[tuple[str, bytes]]:

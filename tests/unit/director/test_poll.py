@@ -229,6 +229,57 @@ def test_a_busy_vehicle_polls_more_often(present: Fleet, interval: int) -> None:
     assert 1 <= poll_again_s(idle, interval, NOW, Sha2()) <= max(1, 3 * interval // 2)
 
 
+def went_back(busy: Vehicle, words: Words, **changes: Any) -> bytes:
+    """The manifest of a vehicle whose brake has tried what is issued, and is back at its old image."""
+    assert busy.issued is not None
+    said = {"bundle": busy.issued.bundle, "targets_version": busy.issued.targets_version}
+    said |= {"outcome": Outcome.SELF_TEST_FAILED, "counter": 3}
+    words.say("brake", **(said | changes))
+    return words.manifest()
+
+
+def first_polls(present: Fleet) -> tuple[Vehicle, Words]:
+    """A vehicle that has been sent an order; every ECU but the one that is to change is proven."""
+    words = Words.first()
+    issued = polled(vehicle(), present, words.manifest()).vehicle
+    for record in issued.ecus:
+        words.say(record.ecu.id, counter=2)
+    idle = polled(issued, present, words.manifest()).vehicle
+    assert pace(idle) < 2
+    return polled(ordering(idle), present).vehicle, words
+
+
+def pace(of: Vehicle) -> float:
+    """Its share of the load: polls in each interval of a vehicle with nothing to do."""
+    waits = [poll_again_s(of, 300, UtcTime(NOW + start), Sha2()) for start in range(300)]
+    return 300 * len(waits) / sum(waits)
+
+
+def test_a_vehicle_that_went_back_polls_like_one_with_nothing_to_do(present: Fleet) -> None:
+    busy, words = first_polls(present)
+    assert pace(busy) > BUSY / 2
+    after = polled(busy, present, went_back(busy, words)).vehicle
+    assert pace(after) < 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"state": EcuState.TRIAL}, {"outcome": Outcome.NONE}, {"bundle": None}, {"bundle": b"o" * 32}],
+    ids=["on trial", "no outcome", "no bundle", "another bundle"],
+)
+def test_a_vehicle_that_may_still_install_polls_more_often(present: Fleet, changes: dict[str, Any]) -> None:
+    busy, words = first_polls(present)
+    after = polled(busy, present, went_back(busy, words, **changes)).vehicle
+    assert pace(after) > BUSY / 2
+
+
+def test_a_vehicle_that_went_back_is_busy_again_once_it_is_sent_the_order_anew(present: Fleet) -> None:
+    busy, words = first_polls(present)
+    after = polled(busy, present, went_back(busy, words)).vehicle
+    again = polled(replace(after, reissue=True), present).vehicle
+    assert pace(again) > BUSY / 2
+
+
 def test_provisioning_issues_a_set_without_orders(present: Fleet) -> None:
     issued, why = first_issue(ordering(vehicle()), present, desk=DESK, utc=NOW)
     assert why == "first issue"
