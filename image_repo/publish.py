@@ -54,10 +54,14 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """When something is signed, and on what terms."""
+    """When something is signed, and on what terms.
+
+    `afresh`: the keys of what stands are given up, and with them the times at which they say they signed it.
+    """
 
     utc: UtcTime
     terms: Terms
+    afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,11 @@ def stamped(previous: Header | None, speaker: Speaker, occasion: Occasion, lifet
     """The header that follows `previous`, valid for `lifetime_s` seconds (1 or more) from now.
 
     Raises:
-        ClockBehind: now is before the previous file was issued.
+        ClockBehind: now is before the previous file was issued, and its keys are not given up.
     """
     assert lifetime_s > 0
     utc = occasion.utc
-    if previous is not None and utc < previous.issued:
+    if previous is not None and utc < previous.issued and not occasion.afresh:
         raise ClockBehind(f"the clock shows {utc}, the newest file was issued at {previous.issued}")
     version = 1 if previous is None else previous.version + 1
     return Header(LEVEL, speaker, version, UtcTime(utc + lifetime_s), utc)

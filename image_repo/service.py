@@ -99,14 +99,14 @@ def judge(bench: Bench, standing: Standing, submitted: Mapping[str, bytes], occa
         Rejected: by the check that failed; nothing of it can be published.
         Malformed: something is no envelope, or not what its signers should have signed.
         Conflict: it does not follow the newest version.
-        ClockBehind: the newest files were issued later than now.
+        ClockBehind: the newest files were issued later than now, and the Root does not give their keys up.
     """
     if not 1 <= len(submitted) <= FILES_MAX or submitted.keys() & {SNAPSHOT, TIMESTAMP}:
         raise Rejected(Check.PUBLISH_EMPTY, f"{len(submitted)} files: 1 to {FILES_MAX}, no Snapshot, no Timestamp")
-    issued = standing.timestamp.value.header.issued
-    if occasion.utc < issued:
-        raise ClockBehind(f"the clock shows {occasion.utc}, the newest Timestamp was issued at {issued}")
     root = _judge_root(bench, standing, submitted.get(ROOT), occasion.utc)
+    if _gives_up_timestamp(standing.root.value, root.value):
+        occasion = replace(occasion, afresh=True)
+    _check_clock(standing, occasion)
     targets = _judge_top(bench, replace(standing, root=root), submitted.get(TOP_TARGETS), occasion.utc)
     reached = _judge_delegated(bench, standing, targets.value, submitted=submitted, utc=occasion.utc)
     for role in sorted(submitted.keys() - {ROOT, TOP_TARGETS} - reached.files.keys()):
@@ -127,6 +127,7 @@ def renew(bench: Bench, standing: Standing, occasion: Occasion) -> Judged | None
         Rejected: PUBLISH_KEYS.
         ClockBehind: the newest files were issued later than now.
     """
+    _check_clock(standing, occasion)
     if occasion.utc >= renewal_at(standing.snapshot.value.header):
         return _completed(bench, standing, standing, publication=Publication(()), occasion=occasion)
     if occasion.utc >= renewal_at(standing.timestamp.value.header):
@@ -274,6 +275,26 @@ def _listed_version(standing: Standing, role: RoleName) -> int:
     """The version of a role's newest file; 0 if it never had one. It counts on while no delegation leads there."""
     file = standing.snapshot.value.files.find(role)
     return 0 if file is None else file.info.version
+
+
+def _check_clock(standing: Standing, occasion: Occasion) -> None:
+    """Our own clock signed the newest Timestamp: now it is behind, or then it was ahead. People know which.
+
+    Raises:
+        ClockBehind: it is; unless the keys that signed it are given up, so that nobody is bound by what it says.
+    """
+    issued = standing.timestamp.value.header.issued
+    if occasion.utc < issued and not occasion.afresh:
+        raise ClockBehind(
+            f"the clock shows {occasion.utc}, the newest Timestamp was issued at {issued}: set the clock; "
+            f"or, if it was ahead then, give Timestamp another key (marque-repo rotate timestamp)"
+        )
+
+
+def _gives_up_timestamp(before: Root, after: Root) -> bool:
+    """Whether a Root takes all keys of Timestamp away: vehicles forget what those signed (under_root)."""
+    old, new = (top_authority(root, Role.TIMESTAMP).keys.values() for root in (before, after))
+    return set(old).isdisjoint(new)
 
 
 def _check_issued(role: str, header: Header, utc: UtcTime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from image_repo.ceremony import Holders, holders_of, progress, rotated
@@ -143,7 +143,7 @@ def rotate(desk: Desk, role: Role, rings: Mapping[Role, KeyRing], scheme: Scheme
         draft_of_root = Draft(fresh, [*draft_of_root.signers, *made], draft_of_root.lacking)
     drafts = [draft_of_root]
     if role is Role.TARGETS:
-        drafts.append(Draft(renewed(standing.targets.value, occasion), made))
+        drafts.append(Draft(renewed(standing.targets.value, replace(occasion, afresh=True)), made))
     done = submit_drafts(desk, drafts)
     names = ", ".join(each.key_id.hex() for each in made)
     where = "the server" if role in ONLINE else "the offline folder"

@@ -74,6 +74,8 @@ def test_no_file_is_stamped_before_the_one_it_follows(desk: Desk) -> None:
     assert stamped(header, ImageRepository(), Occasion(UTC, Terms()), 10).version == 2
     with pytest.raises(ClockBehind):
         stamped(header, ImageRepository(), Occasion(UtcTime(UTC - 1), Terms()), 10)
+    afresh = Occasion(UtcTime(UTC - 1), Terms(), afresh=True)
+    assert stamped(header, ImageRepository(), afresh, 10).version == 2
 
 
 # ---------------------------------------------------------------------------------------------------- delegations

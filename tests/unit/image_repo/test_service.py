@@ -427,6 +427,41 @@ def test_a_clock_that_went_back_signs_nothing(desk: Desk) -> None:
         desk.submit(submitted)
 
 
+def test_what_a_clock_that_was_ahead_signed_is_given_up_with_its_key(desk: Desk) -> None:
+    desk.at(90 * 86_400)
+    ahead = renew(desk.bench, desk.standing, desk.occasion)
+    assert ahead is not None
+    desk.standing = ahead[1]
+    desk.at(-90 * 86_400)
+    for submitted in (
+        desk.with_images(desk.image("a.bin")),
+        {
+            "root": signed(
+                rotated(desk.standing.root.value, Role.SNAPSHOT, Holders((public("new"),), 1), desk.occasion), "root"
+            )
+        },
+    ):
+        with pytest.raises(ClockBehind):
+            desk.submit(submitted)
+    both = Holders((public("timestamp"), public("new")), 1)
+    with pytest.raises(ClockBehind):  # who still has the old key would still be believed
+        desk.submit({"root": signed(rotated(desk.standing.root.value, Role.TIMESTAMP, both, desk.occasion), "root")})
+    desk.memory.online.append(key("new"))
+    desk.submit({"root": signed(_rotated(desk, Role.TIMESTAMP), "root")})
+    for file in (desk.standing.timestamp.value, desk.standing.snapshot.value):
+        assert (file.header.version, file.header.issued) == (3, UTC)
+    desk.submit(desk.with_images(desk.image("a.bin")))
+
+
+def test_a_repository_whose_clock_was_ahead_says_so_when_it_looks_at_what_is_due(desk: Desk) -> None:
+    desk.at(90 * 86_400)
+    ahead = renew(desk.bench, desk.standing, desk.occasion)
+    assert ahead is not None
+    desk.at(-90 * 86_400)
+    with pytest.raises(ClockBehind, match="rotate timestamp"):
+        renew(desk.bench, ahead[1], desk.occasion)
+
+
 def test_renewal_without_the_key_is_refused(desk: Desk) -> None:
     desk.memory.online.clear()
     desk.at(Terms().timestamp_s)
