@@ -143,7 +143,11 @@
     list();
     if (follow) scroller.scrollLeft = placeOf(us) * ruler.clientWidth - ruler.clientWidth / zoom / 2;
     if (lift) rows.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
-    history.replaceState(null, "", `#e${lines[place][0]}`);
+    try {
+      history.replaceState(null, "", `#e${lines[place][0]}`);
+    } catch {
+      // Some browsers let no page that is a file name a place in itself; the rest works all the same.
+    }
   };
 
   const search = (compare) => {
@@ -162,7 +166,7 @@
       const place = (chosen + step) % lines.length;
       if (fits(lines[place])) return choose(place, { lift: false });
     }
-    byId("told").textContent = `There is no ${word} in this run.`;
+    byId("told").textContent = `Nothing of that kind in this run: ${word}.`;
   };
 
   const follow = () => {
