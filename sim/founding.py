@@ -253,6 +253,21 @@ class Founded:
         self.director.rotate(Role.TIME, [self.time.prepare()])
         self.time.switch()
 
+    def mend(self) -> None:
+        """People look after servers: they start them, set their clocks, and give up keys of clocks that were ahead.
+
+        Raises:
+            Declined, LinkFailure, Rejected, Malformed, Conflict, ClockBehind: do it again.
+        """
+        for server in (self.director, self.image, self.time):
+            server.restart()
+            if server.skew_s:
+                server.set_clock(0)
+        if self.image.was_ahead:
+            self.image.rotate(Role.TIMESTAMP)
+        if self.time.was_ahead:
+            self.rotate_time()
+
     def _provision(self, directory: Directory, ecus: Sequence[EcuId], *, replacing: bool) -> None:
         keys = {ecu: directory.signer(ecu).public for ecu in ecus}
         directory.files = self.director.provision(directory.plan.vehicle, keys, replacing=replacing)

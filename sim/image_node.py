@@ -133,6 +133,11 @@ class ImageNode(ImageServer):
         self._submit(fresh, *([renewed(self.standing.targets.value, occasion)] if role is Role.TARGETS else []))
         self.say(Verb.ROTATED, role.value)
 
+    @property
+    def was_ahead(self) -> bool:
+        """Whether the server's clock signed, or saw, a time that has not come yet: nothing else can be published."""
+        return self.standing.timestamp.value.header.issued > self.true_utc
+
     def rotate_root(self) -> None:
         """Give the Root other keys. Raises: as rotate."""
         self.rotate(Role.ROOT)

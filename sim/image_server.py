@@ -42,11 +42,13 @@ class ImageServer(Server):
         self.terms: Final = terms
         self.block_length = BLOCK_LENGTH
         self.on_publish: Callable[[Mapping[str, bytes], Mapping[bytes, bytes]], None] = _nothing
+        self.trouble = ""
         self._bench: Final = Bench(VERIFIER, CODEC, online, records, records)
         self._standing = standing_of(VERIFIER, records.newest())
 
     def reload(self) -> None:
         """Read what stands, and verify it."""
+        self.trouble = ""
         self._standing = standing_of(VERIFIER, self.records.newest())
 
     @property
@@ -122,8 +124,11 @@ class ImageServer(Server):
         try:
             judged = renew(self._bench, self._standing, self.occasion())
         except (Rejected, ClockBehind) as failure:
-            self.say(Verb.TROUBLE, f"cannot renew: {failure}")
+            if not self.trouble:
+                self.trouble = str(failure)
+                self.say(Verb.TROUBLE, f"cannot renew: {failure}")
             return
+        self.trouble = ""
         if judged is not None:
             self._publish(*judged, Verb.RENEWED)
 

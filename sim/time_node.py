@@ -34,6 +34,11 @@ class TimeNode(Server):
     def _started(self) -> TimeService:
         return TimeService(CODEC, self.signer, floor=self._floor, mark=self._mark)
 
+    @property
+    def was_ahead(self) -> bool:
+        """Whether it said, or noted as said, a time that has not come yet: it says nothing until that has."""
+        return self._machine.wrong(self.true_utc) is not None
+
     def attest(self, nonces: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """Say what time it is, once for each nonce.
 

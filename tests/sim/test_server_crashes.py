@@ -7,14 +7,17 @@ from random import Random
 
 import pytest
 
+from image_repo.publish import ClockBehind
 from primary.needs import Poll, Reason, Unreachable, Versions
 from sim.clock import NS_PER_S, Clock
 from sim.founding import Founded, found
 from sim.image_node import Wish
 from sim.server import Server
+from sim.signatures import CODEC
 from tests.sim.lone_primary import LonePrimary
 from tests.sim.test_servers import FRESH, GATEWAY, LONE, LONE_PLAN, image
-from uptane.model.ids import Role
+from uptane.model.ids import Filename, Role
+from uptane.model.metadata import Timestamp
 
 ANYTHING_NEW = Poll(b"", b"", Versions(0, 0, 0, 0))
 MOMENTS_MAX = 60
@@ -264,3 +267,57 @@ def test_an_exchange_that_was_not_answered_is_made_again(moment: str) -> None:
     assert record is not None
     assert record.ecu.key == founded.vehicles[LONE].signer(GATEWAY).public
     assert record.reported is not None
+
+
+def test_an_image_repository_that_was_ahead_is_mended_by_people() -> None:
+    founded = found(Clock(), [LONE_PLAN])
+    primary = LonePrimary(founded, LONE)
+    primary.run()
+    founded.image.publish({FRESH: image(FRESH, 2)})
+    founded.director.assign([LONE], {GATEWAY: FRESH})
+    founded.image.set_clock(400 * 86_400)
+    primary.run()
+    assert expiry_held(primary) > founded.clock.utc + 400 * 86_400
+    founded.image.set_clock(0)
+    other = Filename("fleet/gateway-3")
+    with pytest.raises(ClockBehind):
+        founded.image.publish({other: image(other, 3)})
+    founded.image.metadata("timestamp", 1 << 14)
+    assert "rotate timestamp" in founded.image.trouble
+    founded.mend()
+    founded.image.publish({other: image(other, 3)})
+    founded.director.assign([LONE], {GATEWAY: other})
+    primary.run()
+    assert primary.runs.filename == other
+    assert expiry_held(primary) <= founded.clock.utc + 3 * 86_400
+    assert founded.image.trouble == ""
+
+
+def expiry_held(primary: LonePrimary) -> int:
+    """Until when the Timestamp of the Image repository is valid that a Primary holds."""
+    held = CODEC.parse(CODEC.open(primary.records["metadata/image/timestamp"], 1 << 14).payload)
+    assert isinstance(held, Timestamp)
+    return held.header.expires
+
+
+def test_people_mend_all_servers_at_once() -> None:
+    founded = found(Clock(), [LONE_PLAN])
+    primary = LonePrimary(founded, LONE)
+    for each in servers_of(founded):
+        each.set_clock(400 * 86_400)
+    primary.run()
+    founded.time.crash()
+    founded.director.crash()
+    founded.mend()
+    assert all(each.up and not each.skew_s for each in servers_of(founded))
+    assert not founded.image.was_ahead
+    assert not founded.time.was_ahead
+    roots = founded.director.fleet.root.value.header.version
+    founded.mend()  # nothing is left to do
+    assert founded.director.fleet.root.value.header.version == roots
+    founded.image.publish({FRESH: image(FRESH, 2)})
+    primary.run()
+    primary.run()
+    founded.director.assign([LONE], {GATEWAY: FRESH})
+    primary.run()
+    assert primary.runs.filename == FRESH
