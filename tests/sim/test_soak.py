@@ -268,7 +268,7 @@ def test_an_interrupted_soak_keeps_what_it_had_and_leaves_no_process(tmp_path: P
         out, _ = process.communicate(timeout=30)
     finally:
         process.kill()
-    assert not any(child.is_running() for child in children)
+    assert not psutil.wait_procs(children, timeout=20)[1]
     assert json.loads(out)["ended"] == "interrupted"
     kept = json.loads(file.read_text())
     assert kept["totals"]["seeds"] == 2
