@@ -1,13 +1,15 @@
 """A transaction that nobody here has a journal of: learnt from the ECUs, and ended (docs/wire.md, section 8).
 
-The journal is lost when its record is damaged beyond reading, or when the Primary was replaced in the middle; its key
-must be the one the newest Targets name, or no ECU takes its orders. Commit is journaled before anyone is told. So if
-one ECU has been told, commit was decided; if none has, nothing was, and to roll back is right.
+The journal is lost when the newest copy of its record is damaged, or when the Primary was replaced in the middle; its
+key must be the one the newest Targets name, or no ECU takes its orders. Commit is journaled before anyone is told. So
+if one ECU has been told, commit was decided; if none has, nothing was, and to roll back is right. Who is silent may be
+the one that was told: nothing is decided before every ECU has been heard.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from primary.journal import Journal, Stage
 from primary.means import Means
@@ -15,7 +17,7 @@ from primary.needs import AnyNeed, Note, Step
 from primary.state import Memory
 from primary.transaction import save
 from uptane.machine import Workflow
-from uptane.model.ids import Bundle
+from uptane.model.ids import Bundle, EcuId
 from uptane.model.reports import EcuState
 
 # No ECU stays in these by itself: without a coordinator a vote is followed by its confirmation in the same record.
@@ -24,24 +26,39 @@ _DECIDED: Final = frozenset({EcuState.COMMITTED, EcuState.RELEASED})
 
 
 def stranded(means: Means, memory: Memory) -> bool:
-    """Whether an ECU waits for orders of ours in a transaction that we have no journal of."""
-    targets = memory.held.director.targets
+    """Whether an ECU waits for orders of ours in a transaction that we have no journal of.
+
+    One that is being prepared gives way: it has told no ECU anything, and none takes part in two.
+    """
+    targets, journal = memory.held.director.targets, memory.transactions.journal
     ours = targets is not None and targets.value.coordinator == means.signer.public
-    return ours and memory.transactions.journal is None and _bundle(memory) is not None
+    return ours and (journal is None or not journal.begun) and _led(means, memory) is not None
+
+
+def recover(means: Means, memory: Memory) -> Workflow[AnyNeed, bool]:
+    """End the doubt about a lost journal, if every ECU that may know has been heard; whether it is ended."""
+    missing = [each.ecu for each in means.layout.secondaries if not _is_heard(memory, each.ecu)]
+    targets = memory.held.director.targets
+    if targets is not None:  # whom newer Targets leave out the Director has given up
+        missing = [ecu for ecu in missing if targets.value.entries.find(ecu) is not None]
+    if missing:
+        yield Note(Step.TROUBLE, f"no journal, and silent: {', '.join(missing)}")
+        return False
+    yield from adopt(means, memory)
+    memory.journal_lost = False
+    return True
 
 
 def adopt(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
-    """Write the journal of the transaction that ECUs have just told they are in; nothing if they are in none."""
-    bundle = _bundle(memory)
-    if bundle is None:
+    """Write the journal of the transaction that ECUs have signed they are in; nothing if they are in none."""
+    led = _led(means, memory)
+    if led is None:
         return
-    states = {ecu: status.state for ecu, status in memory.statuses.items() if status.bundle == bundle}
-    if memory.installation.bundle == bundle:
-        states[means.layout.ecu] = memory.installation.state
+    states = {stand.ecu: stand.state for stand in _stands(means, memory) if stand.bundle == led.bundle}
     decided = bool(_DECIDED & set(states.values()))
     journal = Journal(
-        bundle=bundle,
-        targets_version=_version(memory, bundle),
+        bundle=led.bundle,
+        targets_version=led.targets_version,
         stage=Stage.COMMITTING if decided else Stage.ROLLING_BACK,
         participants=means.layout.activation_order(frozenset(states)),
         coordinated=True,
@@ -51,15 +68,32 @@ def adopt(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     yield from save(memory, memory.transactions.under(journal))
 
 
-def _bundle(memory: Memory) -> Bundle | None:
-    """The bundle that some ECU is being led through."""
-    stands: list[tuple[EcuState, Bundle | None]] = [(each.state, each.bundle) for each in memory.statuses.values()]
-    stands.append((memory.installation.state, memory.installation.bundle))
-    return next((bundle for state, bundle in stands if state in _LED), None)
+class _Stand(NamedTuple):
+    """Where one ECU stands, in which bundle, under which Targets version."""
+
+    ecu: EcuId
+    state: EcuState
+    bundle: Bundle
+    targets_version: int
 
 
-def _version(memory: Memory, bundle: Bundle) -> int:
-    """The Targets version the transaction acts on: as our own record says, or as its ECUs do, who got no newer one."""
-    if memory.installation.bundle == bundle:
-        return memory.installation.targets_version
-    return max(status.targets_version for status in memory.statuses.values() if status.bundle == bundle)
+def _stands(means: Means, memory: Memory) -> Iterator[_Stand]:
+    """As signed reports say, which nobody on a bus can forge; our own record speaks for this ECU."""
+    for ecu, told in memory.reports.items():
+        report = told.report
+        if ecu != means.layout.ecu and report.bundle is not None:
+            yield _Stand(ecu, report.state, report.bundle, report.targets_version)
+    own = memory.installation
+    if own.bundle is not None:
+        yield _Stand(means.layout.ecu, own.state, own.bundle, own.targets_version)
+
+
+def _led(means: Means, memory: Memory) -> _Stand | None:
+    """An ECU that is being led through a bundle."""
+    return next((stand for stand in _stands(means, memory) if stand.state in _LED), None)
+
+
+def _is_heard(memory: Memory, ecu: EcuId) -> bool:
+    """Whether the ECU answers, and we have its latest report."""
+    status, told = memory.statuses.get(ecu), memory.reports.get(ecu)
+    return status is not None and told is not None and told.report.counter == status.report_counter

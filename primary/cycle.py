@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from primary import own, transaction
-from primary.adopt import adopt, stranded
+from primary.adopt import adopt, recover, stranded
 from primary.collect import collect, on_buses
 from primary.distribute import inform, lacks, prepare
 from primary.download import fetch_image, make_room
@@ -86,6 +86,9 @@ def _cycle(means: Means, memory: Memory) -> Workflow[AnyNeed, Finished]:
         if over:
             yield from make_room((), frozenset())
         return replace(_finished(ended, polled), at_once=over)
+    if memory.journal_lost:
+        known = yield from recover(means, memory)
+        return Finished(Result.TRYING, "the journal was lost: asking the ECUs what was decided", at_once=known)
     if stranded(means, memory):
         yield from adopt(means, memory)
         return Finished(Result.TRYING, "taking over a transaction that was under way", at_once=True)
@@ -113,7 +116,7 @@ def _finished(finished: Finished, polled: Polled) -> Finished:
 def _resume(means: Means, memory: Memory) -> Workflow[AnyNeed, Finished | None]:
     """Before anything else: take a transaction that has begun as far as it goes. None when there is none."""
     journal = memory.transactions.journal
-    if journal is None or not journal.begun:
+    if memory.journal_lost or journal is None or not journal.begun:
         return None
     yield Note(Step.COLLECT, f"resuming: {journal.stage.value}")
     return (yield from _carry_on(means, memory, None))

@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 
 from primary import journal as journals
 from primary import own, state
-from primary.adopt import adopt
 from primary.collect import collect, look
 from primary.journal import Transactions
 from primary.means import Means
@@ -74,6 +73,8 @@ def load(means: Means) -> Workflow[AnyNeed, Memory]:
         journal_lost=journal_lost,
     )
     lost.extend((yield Damaged()))
+    # An older copy may have come in place of the newest: what was decided since is not in it, but ECUs were told.
+    memory.journal_lost = memory.journal_lost or state.TRANSACTION in lost
     for name in dict.fromkeys(lost):
         yield Note(Step.TROUBLE, f"the record {name} was damaged")
         yield from state.count_refusal(memory, Check.STATE_DAMAGED.code)
@@ -159,10 +160,6 @@ def boot(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     """Boot the slot that the record names; new software proves itself, and votes. May end in a restart."""
     yield from own.boot(memory)
     yield from next_nonce(memory)
-    if memory.journal_lost:
-        yield from look(means, memory)
-        yield from adopt(means, memory)
-        memory.journal_lost = False
     if not own.is_new(memory):
         return
     if memory.installation.state is EcuState.TRIAL:

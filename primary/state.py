@@ -85,7 +85,7 @@ class Memory:
     untrue: dict[EcuId, bytes] = field(default_factory=dict)  # what was refused last as a report; counted once
     blocks: dict[EcuId, Blocks] = field(default_factory=dict)  # what the line to each ECU bears
     attestations: dict[EcuId, bytes] = field(default_factory=dict)  # of Secondaries, not delivered yet
-    journal_lost: bool = False  # its record is damaged beyond reading: the ECUs know what was decided
+    journal_lost: bool = False  # its newest copy is damaged: only the ECUs know what was decided
     full: Full | None = None  # what full verification found last, since this software started
     slow: bool = False  # metadata or images came too slowly; reported once
 
