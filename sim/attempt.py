@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import PurePath
 from typing import Final, Protocol
 
 from sim.asked import RUNNER, Asked
@@ -171,7 +170,7 @@ def attempt(simulation: Simulation, asked: Asked, trace: Trace, *, until: int | 
 def _bug(error: BaseException) -> Failure:
     """The place in the code stands first: that is what a smaller run of the same bug has in common."""
     frames = traceback.extract_tb(error.__traceback__)
-    place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+    place = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "?"
     text = " ".join(f"{type(error).__name__} {error}".split())
     return Failure(f"{BUG}_{type(error).__name__}_{place}", place, text[:_TEXT_MAX])
 

@@ -15,6 +15,7 @@ from sim.clock import NS_PER_S
 
 GAP_NS: Final = 3 * NS_PER_S  # longer than ECUs are silent within an update, shorter than from one poll to the next
 SHORT: Final = 10  # a gap of so many times GAP_NS is named
+_EVEN: Final = 0.99  # of its own width: what is narrower is squeezed
 _STEPS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -85,7 +86,7 @@ class Axis:
         step_ns = max(1, round(step_s * NS_PER_S))
         found: list[int] = []
         for begin, end, low, high in zip(self._ns, self._ns[1:], self._wide, self._wide[1:], strict=False):
-            if high - low >= end - begin:  # not squeezed
+            if high - low > (end - begin) * _EVEN:
                 found += range(-(-begin // step_ns) * step_ns, end + 1, step_ns)
         kept: list[int] = []
         for at_ns in found:

@@ -84,6 +84,13 @@ def test_a_long_sleep_is_squeezed_and_named_and_what_is_short_is_not() -> None:
     assert even.at(33 * NS_PER_S) == pytest.approx(33 / 99)
 
 
+def test_ticks_are_round_and_leave_out_what_is_squeezed() -> None:
+    even = Axis(range(0, 100 * NS_PER_S + 7, NS_PER_S // 3))
+    assert [each // NS_PER_S for each in even.ticks(10)] == list(range(0, 101, 10))
+    asleep = Axis([*range(0, 10 * NS_PER_S, NS_PER_S // 3), 86_400 * NS_PER_S])
+    assert [each // NS_PER_S for each in asleep.ticks(10)] == [0, 2, 4, 6, 8]
+
+
 def test_knots_are_the_axis() -> None:
     axis = Axis([0, NS_PER_S, 90 * NS_PER_S, 91 * NS_PER_S])
     assert all(axis.at(at_ns) == place for at_ns, place in axis.knots)
