@@ -169,7 +169,7 @@ class Network:
                 if second:
                     self._leave(call, late)
 
-            self._clock.after(self._delay_ns(self._of(call)), again)
+            self._send(call, 0, again)
             if second:
                 return
         self._leave(call, answer)

@@ -286,6 +286,19 @@ def test_a_cut_while_erasing_leaves_what_it_leaves_of_files(tmp_path: Path) -> N
     assert found == left_by_the_shell(tmp_path)
 
 
+def test_what_was_not_synced_is_there_in_part_after_a_cut() -> None:
+    octets = b"\x00" * 200
+    ends = set()
+    for seed in range(CUTS):
+        slot = erased(seed)
+        slot.write(0, octets)
+        slot.cut()
+        found = slot.read(0, 200)
+        assert found.count(0) + found[found.rfind(0) + 1 :].count(0xFF) >= len(found) - sim_flash.UNIT
+        ends.add(len(found.rstrip(b"\xff")) // 20)
+    assert ends == set(range(11))
+
+
 def test_half_erased_is_pages_erased_one_in_part_and_the_rest_as_it_was() -> None:
     parts = set()
     for seed in range(CUTS):
@@ -413,10 +426,17 @@ def test_pages_that_are_erased_again_after_cuts_wear_as_well() -> None:
 
 
 def test_so_many_erases_fail_as_asked() -> None:
-    slot = flash()
-    slot.bad_erases = 2
-    assert [outcome(slot.erase, TAGS[1]) for _ in range(3)] == [StorageFailure, StorageFailure, None]
-    assert slot.progress() == Progress(TAGS[1], 0)
+    parts = set()
+    for seed in range(40):
+        slot = flash(seed)
+        slot.bad_erases = 2
+        assert [outcome(slot.erase, TAGS[1]) for _ in range(2)] == [StorageFailure] * 2
+        assert slot.progress() is None
+        octets = slot.read(0, 350)
+        parts.add((350 - len(octets.lstrip(b"\xff"))) // PAGE)
+        assert outcome(slot.erase, TAGS[1]) is None
+        assert slot.progress() == Progress(TAGS[1], 0)
+    assert parts == set(range(6)), "it comes as far as the page that is worn"
 
 
 def test_a_full_disk_has_no_room_for_a_mark_and_a_failing_one_does_nothing() -> None:

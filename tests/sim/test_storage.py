@@ -465,6 +465,19 @@ def test_what_was_synced_outlives_every_cut_and_the_rest_is_anything(monkeypatch
     assert tails == {"as written", "anything"}
 
 
+def test_what_was_cut_off_and_written_anew_is_no_longer_synced() -> None:
+    lengths = set()
+    for seed in range(CUTS):
+        blobs = Blobs(Random(seed))
+        blobs.write(BLOBS[0], 0, b"0123456789", last=True)
+        blobs.write(BLOBS[0], 5, b"abc", last=False)
+        blobs.cut()
+        octets = blobs.read(BLOBS[0], 0, 99)
+        assert octets[:5] == b"01234"
+        lengths.add(len(octets))
+    assert lengths == set(range(5, 9))
+
+
 def test_a_blob_that_is_whole_outlives_a_cut() -> None:
     for seed in range(50):
         blobs = Blobs(Random(seed))
