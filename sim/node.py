@@ -42,7 +42,7 @@ class Node(ABC):
         self.powered = True
         self.life += 1
         self.say(Verb.POWER_UP)
-        self.boot()
+        self._begin()
 
     def cut(self, during: object = None) -> None:
         """The power fails, in the middle of the effect `during` or between two: all but what is durable is lost."""
@@ -57,7 +57,11 @@ class Node(ABC):
         """The machine asked for a restart: it boots again in `again_ns`, from what is durable."""
         self._end_life()
         self.reset_links()
-        self.later(again_ns, self.boot)
+        self.later(again_ns, self._begin)
+
+    def _begin(self) -> None:
+        self.stage.watch.booted(self)
+        self.boot()
 
     def _end_life(self) -> None:
         self.machine = None

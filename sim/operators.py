@@ -79,7 +79,9 @@ class Operators:
             case Act.WITHDRAW:
                 names = sorted(self.wanted.get(self._vehicles[act.where].id, {}).values())
                 gone = [name for name in dict.fromkeys(names) if name in self._published]
-                self._try("withdraw", lambda: images.withdraw(gone))
+                if gone:
+                    self._try("withdraw", lambda: images.withdraw(gone))
+                    self._update(self._vehicles[act.where], act)
             case Act.EXCHANGE:
                 self._exchange(act.where)
             case Act.ROTATE_DIRECTOR:
@@ -94,7 +96,7 @@ class Operators:
             case Act.RENEW:
                 self._try("renew", lambda: _done(director.renew_root()), images.renew_root)
             case Act.SLEEP:
-                self._sleep(self._vehicles[act.where], act.amount)
+                self._sleep(act.amount)
             case _:
                 raise AssertionError(act)
 
@@ -147,17 +149,13 @@ class Operators:
 
         self._try("exchange", change)
 
-    def _sleep(self, vehicle: SimVehicle, days: int) -> None:
-        vehicle.asleep = True
-        for node in vehicle.nodes():
-            node.cut()
-
-        def wake() -> None:
-            vehicle.asleep = False
+    def _sleep(self, days: int) -> None:
+        """All vehicles are parked without power: a garage in winter. Servers, and people's diligence, go on."""
+        for vehicle in self._vehicles.values():
+            vehicle.wakes_ns = self._clock.now_ns + days * 86_400 * NS_PER_S
             for node in vehicle.nodes():
-                node.power_up()
-
-        self._clock.after(days * 86_400 * NS_PER_S, wake)
+                node.cut()
+                self._clock.at(vehicle.wakes_ns, node.power_up)
 
     # ------------------------------------------------------------------------------------------------------- calm
 

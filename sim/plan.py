@@ -62,7 +62,7 @@ class Act(StrEnum):
     ROTATE_IMAGE = "rotate-image"  # a new Image Root names new online keys
     ROTATE_SUPPLIER = "rotate-supplier"  # the Image Targets delegate to another key of the supplier
     RENEW = "renew"  # every Root is signed again with a later expiry
-    SLEEP = "sleep"  # a vehicle is parked without power for amount days
+    SLEEP = "sleep"  # all vehicles are parked without power for amount days
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,14 @@ class Watch(Protocol):
         """`node` has carried out `effect`."""
         ...
 
+    def booted(self, node: Node) -> None:
+        """`node` is about to begin, from what is durable."""
+        ...
+
+    def tested(self, node: Node, *, passed: bool) -> None:
+        """The self-test of what runs on `node` has ended."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:

@@ -51,6 +51,7 @@ from uptane.model.ids import EcuId
 
 BOOT_NS: Final = 400 * NS_PER_MS
 SELF_TEST_NS: Final = 500 * NS_PER_MS
+AGAIN_NS: Final = 5_000 * NS_PER_MS  # before a process that ended is started again
 POLL_S: Final = 300
 FD_BUS: Final = "fast"
 FAST: Final = IsoTpSettings(64, fd=True, brs=True)
@@ -112,7 +113,6 @@ class PrimaryNode(Node):
         self.disk = computer.disk
         self.records = computer.records
         self.blobs = computer.blobs
-        self.dead = ""
         self.latest: CycleEnded | None = None
         self.cycles = 0
         self.updates = 0
@@ -138,7 +138,6 @@ class PrimaryNode(Node):
 
     def boot(self) -> None:
         """A new machine, which begins with what is durable."""
-        self.dead = ""
         self.latest = None
         settings = {bus: FAST if bus == FD_BUS else IsoTpSettings() for bus in self._cans}
         self.machine = Primary(self.means, Pace(poll_s=POLL_S), settings)
@@ -184,8 +183,8 @@ class PrimaryNode(Node):
                 self.updates += finished.result in _ENDS
                 self.say(Verb.DONE, f"cycle {finished.result.value}")
             case Stopped(outcome=outcome):
-                self.dead = str(outcome)
-                self.say(Verb.TROUBLE, f"stopped: {self.dead}")
+                self.say(Verb.TROUBLE, f"stopped: {outcome}")
+                self.restart(AGAIN_NS)
             case _:
                 raise AssertionError(effect)
 
@@ -220,6 +219,7 @@ class PrimaryNode(Node):
     def _tested(self, ticket: int) -> None:
         passed = self._around.passes(self.ecu)
         self.say(Verb.TEST, "passed" if passed else "failed")
+        self.stage.watch.tested(self, passed=passed)
         self.give(Done(ticket, passed))
 
     def _local(self, need: object) -> object:

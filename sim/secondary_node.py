@@ -45,6 +45,7 @@ from uptane.verify.image import Content
 
 BOOT_NS: Final = 100 * NS_PER_MS
 SELF_TEST_NS: Final = 300 * NS_PER_MS
+AGAIN_NS: Final = 5_000 * NS_PER_MS  # before a process that ended is started again
 
 # How long storage takes: those of a microcontroller's flash, so that order and overlap are what they would be there.
 _TAKES_NS: Final[dict[type[Any], int]] = {
@@ -115,6 +116,7 @@ class SecondaryNode(Node):
         except (Rejected, Malformed, StorageFailure) as error:
             self.dead = f"{type(error).__name__}: {error}"
             self.say(Verb.TROUBLE, f"does not boot: {self.dead}")
+            self.restart(AGAIN_NS)
             return
         self.dead = ""
         self.can.listening = True
@@ -173,6 +175,7 @@ class SecondaryNode(Node):
     def _tested(self, digest: bytes) -> None:
         verdict = self._around.verdict(self.ecu, digest)
         self.say(Verb.TEST, verdict.value)
+        self.stage.watch.tested(self, passed=verdict is Verdict.PASSED)
         self.give(SelfTested(verdict))
 
     def _meet(self, need: object) -> None:

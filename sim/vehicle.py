@@ -49,7 +49,12 @@ class SimVehicle:
     secondaries: dict[EcuId, SecondaryNode]
     buses: dict[str, CanBus]
     revoked: bool = False
-    asleep: bool = False
+    wakes_ns: int = 0
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it is parked without power."""
+        return self.primary.clock.now_ns < self.wakes_ns
 
     @property
     def id(self) -> VehicleId:

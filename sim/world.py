@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 from primary.needs import Attest, FetchBlock, FetchMetadata, Poll
+from sim.checkers import Checkers
 from sim.clock import NS_PER_MS, NS_PER_S, Clock
 from sim.dice import stream
 from sim.director_server import Terms as DirectorTerms
@@ -23,8 +24,10 @@ from sim.operators import Operators
 from sim.plan import Plan, Planned, short
 from sim.power import Stage
 from sim.primary_node import PrimaryNode
+from sim.secondary_node import SecondaryNode
 from sim.server import Say
 from sim.trace import Trace
+from sim.truth import SimEcu
 from sim.vehicle import SimVehicle
 from sim.verbs import Verb
 from uptane.model.ids import VehicleId
@@ -44,6 +47,8 @@ class World:
         self.network = Network(self.clock, stream(plan.seed, "network"), say=self.say)
         terms = (DirectorTerms(poll_s=POLL_S), IMAGE_TERMS)
         self.servers: Founded = found(self.clock, plan.vehicles, say=self._say_of, terms=terms)
+        self.checkers = Checkers(self.servers.director.records.vehicles.get)
+        self.checkers.founded(self.servers.director, self.servers.image)
         stage = Stage(self.clock, trace, self)
         garage = Garage(self.servers, stage, self, plan.seed)
         self.vehicles: dict[str, SimVehicle] = {short(each): garage.build(each) for each in plan.vehicles}
@@ -92,11 +97,22 @@ class World:
 
         Raises:
             PowerLost: it is not.
+            Violated: it must not be.
         """
         self.fuses.before(node, effect)
+        self.checkers.before(_ecu(node))
 
     def after(self, node: Node, effect: object) -> None:
-        """An effect was carried out."""
+        """An effect was carried out. Raises Violated."""
+        self.checkers.after(_ecu(node), effect)
+
+    def booted(self, node: Node) -> None:
+        """A machine is about to begin. Raises Violated."""
+        self.checkers.booted(_ecu(node))
+
+    def tested(self, node: Node, *, passed: bool) -> None:
+        """What runs was tested."""
+        self.checkers.tested(_ecu(node), passed=passed)
 
     # -------------------------------------------------------------------------------------------- calls to servers
 
@@ -125,18 +141,11 @@ class World:
 
     # ---------------------------------------------------------------------------------------------------- looking
 
-    def converged(self) -> bool:
-        """Whether every vehicle runs what was ordered, released, and its Director believes exactly that."""
-        return not self.operators.busy and all(self._has_converged(each) for each in self.vehicles.values())
-
-    def _has_converged(self, vehicle: SimVehicle) -> bool:
-        wanted = self.operators.wanted.get(vehicle.id, {})
-        records = {each.ecu.id: each for each in self.servers.director.known(vehicle.id).ecus}
-        for ecu, filename in wanted.items():
-            record = records[ecu]
-            if record.assigned is None or record.assigned.image.filename != filename or not record.assigned.proven:
-                return False
-        return not vehicle.asleep and vehicle.primary.is_at_rest()
+    def unsettled(self) -> list[str]:
+        """What keeps the fleet from being where it should be: nothing, once it has converged."""
+        if self.operators.busy:
+            return ["people have not done yet what they set out to do"]
+        return self.checkers.unsettled(self.operators.wanted)
 
     def updates(self) -> int:
         """Transactions that vehicles have ended."""
@@ -146,6 +155,11 @@ class World:
     def virtual_s(self) -> int:
         """Seconds since the beginning."""
         return self.clock.now_ns // NS_PER_S
+
+
+def _ecu(node: Node) -> SimEcu:
+    assert isinstance(node, PrimaryNode | SecondaryNode)
+    return node
 
 
 def _nothing() -> None:
