@@ -72,10 +72,6 @@ class Injector:
         self._world.fuses.disarm()
         for fault, _ in list(self._open.values()):
             self._end(fault)
-        for server in self._servers().values():
-            if server.skew_s:
-                server.set_clock(0)
-            server.restart()
         for vehicle in self._world.vehicles.values():
             for node in vehicle.nodes():
                 node.records.faults = RecordFaults()
@@ -184,7 +180,7 @@ class Injector:
         """A vehicle and a server do not reach each other."""
         vehicle, _, server = fault.where.partition("/")
         now_ns = self._world.clock.now_ns
-        end_ns = min(now_ns + fault.for_ms * NS_PER_MS, self._world.plan.calm_ms * NS_PER_MS)
+        end_ns = min(now_ns + fault.for_ms * NS_PER_MS, self._world.calm_ns)
         self._world.network.part(Partition(now_ns, end_ns, f"{vehicle}.primary", server))
 
     def network(self, fault: Planned) -> End:

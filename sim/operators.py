@@ -66,8 +66,15 @@ class Operators:
 
     # ------------------------------------------------------------------------------------------------------- acts
 
-    def do(self, act: Planned) -> None:
-        """Do what is planned."""
+    def do(self, act: Planned) -> int:
+        """Do what is planned; for how long everything sleeps for it, in nanoseconds."""
+        if act.kind is Act.SLEEP:
+            self._say(str(act))
+            return self._sleep(act.amount)
+        self._act(act)
+        return 0
+
+    def _act(self, act: Planned) -> None:
         self._say(str(act))
         director, images = self._servers.director, self._servers.image
         match act.kind:
@@ -95,8 +102,6 @@ class Operators:
                 self._try("rotate", lambda: images.rotate_delegate(SUPPLIER))
             case Act.RENEW:
                 self._try("renew", lambda: _done(director.renew_root()), images.renew_root)
-            case Act.SLEEP:
-                self._sleep(act.amount)
             case _:
                 raise AssertionError(act)
 
@@ -149,18 +154,21 @@ class Operators:
 
         self._try("exchange", change)
 
-    def _sleep(self, days: int) -> None:
+    def _sleep(self, days: int) -> int:
         """All vehicles are parked without power: a garage in winter. Servers, and people's diligence, go on."""
+        for_ns = days * 86_400 * NS_PER_S
         for vehicle in self._vehicles.values():
-            vehicle.wakes_ns = self._clock.now_ns + days * 86_400 * NS_PER_S
+            vehicle.wakes_ns = self._clock.now_ns + for_ns
             for node in vehicle.nodes():
                 node.cut()
                 self._clock.at(vehicle.wakes_ns, node.power_up)
+        return for_ns
 
     # ------------------------------------------------------------------------------------------------------- calm
 
     def calm(self) -> None:
-        """What people do when the storm is over: bring vehicles back, exchange what is worn, order again."""
+        """When the storm is over, people mend servers, bring vehicles back, exchange what is worn, and order again."""
+        self._try("mend", self._servers.mend)
         for vehicle in self._vehicles.values():
             if vehicle.revoked:
                 self._try("bring back", _bringing_back(self._servers, vehicle))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sim.clock import NS_PER_MS, NS_PER_S
+from sim.clock import NS_PER_S
 from sim.plan import Plan
 from sim.rules import Violated, Violation
 from sim.trace import Trace
@@ -49,7 +49,10 @@ def run(
     violations: tuple[Violation, ...] = ()
     converged_s = 0
     try:
-        if world.play(plan.calm_ms * NS_PER_MS, lines_max=until):
+        going = True
+        while going and world.clock.now_ns < world.calm_ns:
+            going = world.play(world.calm_ns, lines_max=until)
+        if going:
             converged_s = _converge(world, until)
     except Violated as violated:
         violations = violated.violations
@@ -75,11 +78,11 @@ def _converge(world: World, lines_max: int | None) -> int:
         Violated: one never is.
     """
     world.calm()
-    awake_ns = max(world.clock.now_ns, *(vehicle.wakes_ns for vehicle in world.vehicles.values()))
-    going = world.play(awake_ns, lines_max=lines_max)
+    calm_ns = world.clock.now_ns
+    going = world.play(calm_ns + LOOK_S * NS_PER_S, lines_max=lines_max)
     while going and world.unsettled():
-        if world.clock.now_ns - awake_ns > LIVENESS_S_MAX * NS_PER_S:
+        if world.clock.now_ns - calm_ns > LIVENESS_S_MAX * NS_PER_S:
             world.checkers.settled(world.operators.wanted)
             break
         going = world.play(world.clock.now_ns + LOOK_S * NS_PER_S, lines_max=lines_max)
-    return max(0, world.clock.now_ns - awake_ns) // NS_PER_S
+    return (world.clock.now_ns - calm_ns) // NS_PER_S

@@ -5,6 +5,7 @@ Everything happens on one clock, in one thread, in one order: the same plan give
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final, assert_never
 
@@ -21,7 +22,7 @@ from sim.injector import Injector
 from sim.network import Need, Network
 from sim.node import Node
 from sim.operators import Operators
-from sim.plan import Plan, Planned, short
+from sim.plan import Fault, Plan, short
 from sim.power import Stage
 from sim.primary_node import PrimaryNode
 from sim.secondary_node import SecondaryNode
@@ -54,12 +55,10 @@ class World:
         self.vehicles: dict[str, SimVehicle] = {short(each): garage.build(each) for each in plan.vehicles}
         self.operators = Operators(self.servers, self.vehicles, garage, plan.image_length)
         self.injector = Injector(self, stream(plan.seed, "faults"))
-        for act in plan.acts:
-            if act.number not in without:
-                self.clock.at(act.at_ms * NS_PER_MS, _bound(self.operators.do, act))
-        for fault in plan.faults:
-            if fault.number not in without:
-                self.clock.at(fault.at_ms * NS_PER_MS, _bound(self.injector.begin, fault))
+        planned = [each for each in (*plan.acts, *plan.faults) if each.number not in without]
+        self._planned = deque(sorted(planned, key=lambda each: (each.at_ms, each.number)))
+        self._slept_ns = 0
+        self._await_planned()
         for vehicle in self.vehicles.values():
             for node in vehicle.nodes():
                 self.clock.at(0, node.power_up)
@@ -72,6 +71,23 @@ class World:
         return lambda verb, detail: self.say(server, verb, detail)
 
     # ----------------------------------------------------------------------------------------------------- running
+
+    @property
+    def calm_ns(self) -> int:
+        """When faults stop: as planned, and as much later as vehicles slept."""
+        return self.plan.calm_ms * NS_PER_MS + self._slept_ns
+
+    def _await_planned(self) -> None:
+        if self._planned:
+            self.clock.at(self._planned[0].at_ms * NS_PER_MS + self._slept_ns, self._do_planned)
+
+    def _do_planned(self) -> None:
+        planned = self._planned.popleft()
+        if isinstance(planned.kind, Fault):
+            self.injector.begin(planned)
+        else:
+            self._slept_ns += self.operators.do(planned)
+        self._await_planned()
 
     def play(self, until_ns: int, *, lines_max: int | None = None) -> bool:
         """Let everything happen up to `until_ns`; False when the trace has so many lines before."""
@@ -164,7 +180,3 @@ def _ecu(node: Node) -> SimEcu:
 
 def _nothing() -> None:
     """Let time pass."""
-
-
-def _bound(act: Callable[[Planned], None], what: Planned) -> Callable[[], None]:
-    return lambda: act(what)
