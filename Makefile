@@ -20,8 +20,11 @@ export PRE_COMMIT_HOME := $(CURDIR)/build/pre-commit
 export IMAGES ATTACK FAST UPGRADE PYTHON
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SEEDS ?= 1..200
+SIM_ARGS ?=
+ATTACKS_ARGS ?=
 
-.PHONY: help setup demo test check format bench generate lock wheel clean
+.PHONY: help setup demo test check format bench sim attacks generate lock wheel clean
 
 help: ## list these targets
 	@printf 'Marque: over-the-air updates for vehicles. Targets:\n\n'
@@ -30,6 +33,7 @@ help: ## list these targets
 	@printf '  make demo ATTACK=name                     replay an attack and see which check refuses it\n'
 	@printf '  make demo FAST=1                          do not pace the buses as real ones would be\n'
 	@printf '  make test PYTEST_ARGS="-k threshold"      some of the tests\n'
+	@printf '  make sim SEEDS=fresh SIM_ARGS="--minutes 30" seeds nobody has run before\n'
 
 setup: $(READY) ## make the environment build/venv from the lock file (the others do it by themselves)
 
@@ -62,6 +66,15 @@ format: $(READY) ## format the sources and repair what lint can repair
 bench: $(READY) ## every figure beside its peer: a table, and build/bench.json
 	@mkdir -p "$(TMPDIR)"
 	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+sim: $(READY) ## simulate seeds 1 to 200 with every fault, and show seed 1 as a page in build/sim/
+	@mkdir -p "$(TMPDIR)" build/sim
+	@$(BIN)/python -m sim run --seed 1 --trace build/sim/seed-1.trace --page build/sim/seed-1.html
+	@$(BIN)/python -m sim soak --seeds $(SEEDS) --traces build/sim $(SIM_ARGS)
+
+attacks: $(READY) ## play every attack with every set of stolen keys, and print what was expected beside what was measured
+	@mkdir -p "$(TMPDIR)"
+	@$(BIN)/python -m sim attacks $(ATTACKS_ARGS)
 
 generate: $(READY) ## write the generated files anew (gRPC stubs, codec table, ...)
 	@find uptane director image_repo primary secondary docs tests -name generate.py | sort | while read -r file; do \

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from secondary.needs import Verdict
 from sim.can_faults import BusFaults
-from sim.clock import NS_PER_MS, NS_PER_S
+from sim.clock import NS_PER_MS, NS_PER_S, Clock
 from sim.flash import FlashFaults
-from sim.fuses import Fuse
-from sim.network import CALM, Partition
+from sim.founding import Founded
+from sim.fuses import Fuse, Fuses
+from sim.network import CALM, Network, Partition
 from sim.node import Node
 from sim.plan import Act, Fault, Planned
 from sim.primary_node import PrimaryNode
@@ -25,9 +26,6 @@ from sim.server import Server
 from sim.storage import RecordFaults
 from sim.vehicle import SimVehicle
 from sim.verbs import Verb
-
-if TYPE_CHECKING:
-    from sim.world import World
 
 # Records whose loss ends an ECU by design: without its Roots it has nothing to believe anybody by.
 VITAL: Final = frozenset({"director/root", "image/root", "metadata/director/root", "metadata/image/root"})
@@ -39,10 +37,29 @@ WORN: Final = FlashFaults(endurance=0)
 End = Callable[[], None]
 
 
+class Scene(Protocol):
+    """Where faults happen."""
+
+    clock: Clock
+    fuses: Fuses
+    network: Network
+    servers: Founded
+    vehicles: dict[str, SimVehicle]
+
+    @property
+    def calm_ns(self) -> int:
+        """When faults stop."""
+        ...
+
+    def say(self, node: str, verb: Verb, detail: str) -> None:
+        """Add a line to the trace."""
+        ...
+
+
 class Injector:
     """Begins and ends faults of a world."""
 
-    def __init__(self, world: World, dice: Random) -> None:
+    def __init__(self, world: Scene, dice: Random) -> None:
         self._world = world
         self._dice = dice
         self._open: dict[int, tuple[Planned, End]] = {}

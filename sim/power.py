@@ -7,13 +7,10 @@ and after it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from sim.clock import Clock
 from sim.trace import Trace
-
-if TYPE_CHECKING:
-    from sim.node import Node
 
 
 class PowerLost(Exception):
@@ -27,10 +24,16 @@ class PowerLost(Exception):
         super().__init__()
 
 
+class Powered(Protocol):
+    """What has power, and a name."""
+
+    name: str
+
+
 class Watch(Protocol):
     """Who is told of every effect."""
 
-    def before(self, node: Node, effect: object) -> None:
+    def before(self, node: Powered, effect: object) -> None:
         """`node` is about to carry out `effect`.
 
         Raises:
@@ -38,15 +41,15 @@ class Watch(Protocol):
         """
         ...
 
-    def after(self, node: Node, effect: object) -> None:
+    def after(self, node: Powered, effect: object) -> None:
         """`node` has carried out `effect`."""
         ...
 
-    def booted(self, node: Node) -> None:
+    def booted(self, node: Powered) -> None:
         """`node` is about to begin, from what is durable."""
         ...
 
-    def tested(self, node: Node, *, passed: bool) -> None:
+    def tested(self, node: Powered, *, passed: bool) -> None:
         """The self-test of what runs on `node` has ended."""
         ...
 

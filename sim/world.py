@@ -20,10 +20,9 @@ from sim.garage import Garage
 from sim.image_server import TERMS as IMAGE_TERMS
 from sim.injector import Injector
 from sim.network import Need, Network
-from sim.node import Node
 from sim.operators import Operators
 from sim.plan import Fault, Plan, short
-from sim.power import Stage
+from sim.power import Powered, Stage
 from sim.primary_node import PrimaryNode
 from sim.secondary_node import SecondaryNode
 from sim.server import Say
@@ -108,25 +107,26 @@ class World:
 
     # ------------------------------------------------------------------------------------------------- what is told
 
-    def before(self, node: Node, effect: object) -> None:
+    def before(self, node: Powered, effect: object) -> None:
         """An effect is about to be carried out.
 
         Raises:
             PowerLost: it is not.
             Violated: it must not be.
         """
-        self.fuses.before(node, effect)
-        self.checkers.before(_ecu(node))
+        ecu = _ecu(node)
+        self.fuses.before(ecu, effect)
+        self.checkers.before(ecu)
 
-    def after(self, node: Node, effect: object) -> None:
+    def after(self, node: Powered, effect: object) -> None:
         """An effect was carried out. Raises Violated."""
         self.checkers.after(_ecu(node), effect)
 
-    def booted(self, node: Node) -> None:
+    def booted(self, node: Powered) -> None:
         """A machine is about to begin. Raises Violated."""
         self.checkers.booted(_ecu(node))
 
-    def tested(self, node: Node, *, passed: bool) -> None:
+    def tested(self, node: Powered, *, passed: bool) -> None:
         """What runs was tested."""
         self.checkers.tested(_ecu(node), passed=passed)
 
@@ -173,7 +173,7 @@ class World:
         return self.clock.now_ns // NS_PER_S
 
 
-def _ecu(node: Node) -> SimEcu:
+def _ecu(node: Powered) -> SimEcu:
     assert isinstance(node, PrimaryNode | SecondaryNode)
     return node
 

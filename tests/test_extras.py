@@ -61,6 +61,12 @@ EXTRAS = (
         commands=("marque-director", "marque-time"),
         absent=(*WEB, *TESTING, "can", "obstore", "primary", "secondary", "image_repo"),
     ),
+    Extra(
+        "sim",
+        modules=("sim.__main__", "sim.run"),
+        commands=("marque-sim",),
+        absent=(*RPC, *DATABASES, *WEB, *TESTING, "can", "structlog", "director.shell", "primary.shell", "uptane.shell"),
+    ),
 )
 
 
@@ -122,6 +128,6 @@ def test_wheel_carries_the_product_and_its_data(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert packages == {"uptane", "director", "image_repo", "primary", "secondary"}
+    assert packages == {"uptane", "director", "image_repo", "primary", "secondary", "sim"}
     data = {path for path in ROOT.glob("uptane/**/*") if path.suffix in {".asn1", ".proto"}}
     assert {path.relative_to(ROOT).as_posix() for path in data} <= names

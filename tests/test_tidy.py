@@ -18,8 +18,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPONENTS = ("director", "image_repo", "primary", "secondary")
-PACKAGES = ("uptane", *COMPONENTS, "bench", "demo")
-ENTRY_POINTS = ("director", "director.time_main", "image_repo", "primary", "secondary")
+PACKAGES = ("uptane", *COMPONENTS, "sim", "bench", "demo")
+ENTRY_POINTS = ("director", "director.time_main", "image_repo", "primary", "secondary", "sim")
 
 BODY_LINES_MAX = 40  # without the docstring: p90 of good code is 30 to 45
 FILE_LINES_MAX = 400
@@ -278,7 +278,7 @@ def test_entry_points_refuse_to_run_without_assertions(module: str) -> None:
 
 # --------------------------------------------------------------------------------------------------- lock files
 
-LOCKS = ("dev", "director", "image-repo", "primary", "secondary")
+LOCKS = ("dev", "director", "image-repo", "primary", "secondary", "sim")
 
 
 def pins(lock: str) -> dict[str, str]:
