@@ -92,11 +92,12 @@ def _move(truth: EcuTruth, old: Installation, new: Installation) -> Iterator[Fin
     bound = old.state in _ON_THE_NEW or (old.state is _S.PREPARED and old.last_phase is not None)
     if bound and not same:
         yield Rule.STATES, f"{old.state.value} was bound to another transaction"
-    if new.home != old.home and new.state is not _S.RELEASED:
+    if new.home != old.home and (new.state is not _S.RELEASED or old.state is _S.RELEASED):
         yield Rule.STATES, f"slot {new.home} became the one to fall back to while {new.state.value}"
     if new.running != old.running and not truth.booting:
         yield Rule.STATES, f"slot {new.running} is said to run without a boot"
-    if same and new.last_phase is not old.last_phase and new.last_phase not in _PHASES[old.last_phase]:
+    begun = new.state is _S.PREPARED and old.state is not _S.PREPARED
+    if same and not begun and new.last_phase not in {old.last_phase, *_PHASES[old.last_phase]}:
         said = "nothing" if new.last_phase is None else new.last_phase.value
         yield Rule.STATES, f"{said} after {'nothing' if old.last_phase is None else old.last_phase.value}"
     if ended_by_going_back(old, new) and (new.bundle, new.targets_version) not in new.rolled_back:
@@ -112,7 +113,7 @@ def _without_word(truth: EcuTruth, old: Installation, new: Installation) -> Iter
     match old.state, new.state:
         case _S.PREPARED, _S.TRIAL if led and old.last_phase is not Phase.ACTIVATE:
             yield "without an order"
-        case _S.TRIAL, _S.TRIAL if old.boots:
+        case _S.TRIAL, _S.TRIAL if new.boots > 1:
             yield "by a restart, which has to revert it"
         case _S.TRIAL, _S.VOTED | _S.RELEASED if truth.tested is False:
             yield "though its self-test had failed"
