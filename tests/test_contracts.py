@@ -20,7 +20,7 @@ MODULES = (
     *("image_repo/publish", "image_repo/__main__", "image_repo/shell/blobs"),
     *("primary/cycle", "primary/refresh", "primary/__main__", "primary/shell/servers"),
     *("secondary/ecu", "secondary/install", "secondary/__main__", "secondary/shell/slots"),
-    *("bench/codec", "demo/processes"),
+    *("bench/codec", "demo/processes", "sim/world", "sim/clock", "sim/shell/workers", "sim/__main__"),
 )
 ALLOWED = (
     ("primary/shell/servers", "import grpc, time, uptane.rpc.stubs, uptane.shell.files"),
@@ -31,12 +31,17 @@ ALLOWED = (
     ("primary/cycle", "import uptane.verify.roles, uptane.link.isotp"),
     ("bench/codec", "import uptane.codec.oer, primary.shell.servers, time"),
     ("demo/processes", "import subprocess, uptane.shell.files"),
+    ("sim/world", "import random, sim.clock, primary.cycle, director.issue, uptane.crypto, uptane.codec.oer"),
+    ("sim/shell/workers", "import multiprocessing, time, typer"),
+    ("sim/__main__", "import sim.world, sim.shell.workers"),
 )
 VIOLATIONS = (
     ("1", "primary/cycle", "import director.issue"),
     ("1", "secondary/ecu", "import primary.cycle"),
     ("1", "uptane/ports", "import primary.cycle"),
     ("1", "bench/codec", "import demo.processes"),
+    ("1", "bench/codec", "import sim.world"),
+    ("1", "primary/cycle", "import sim.clock"),
     ("2", "uptane/verify/roles", "import uptane.codec.oer"),
     ("2", "uptane/verify/roles", "import uptane.crypto"),
     ("2", "uptane/model/ids", "import uptane.ports"),
@@ -51,6 +56,8 @@ VIOLATIONS = (
     ("4", "primary/refresh", "import hashlib"),
     ("5", "primary/cycle", "import primary.shell.servers"),
     ("5", "demo/processes", "import primary.shell.servers"),
+    ("5", "sim/world", "import primary.shell.servers"),
+    ("6", "sim/world", "import uptane.shell.files"),
     ("6", "secondary/ecu", "import uptane.shell.files"),
     ("7", "director/issue", "import uptane.rpc.stubs"),
     ("8", "primary/refresh", "import uptane.codec.oer"),
@@ -59,6 +66,8 @@ VIOLATIONS = (
     ("11", "primary/shell/servers", "import sqlalchemy"),
     ("12", "demo/processes", "import director.issue"),
     ("13", "secondary/install", "import secondary.ecu\n# and back"),
+    ("14", "sim/world", "import time"),
+    ("14", "sim/clock", "import threading"),
 )
 
 
