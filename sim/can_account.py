@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from sim.can_bits import QUIET_BITS, SUSPEND_BITS
+from sim.can_bits import LATE_BITS, QUIET_BITS, SUSPEND_BITS
 from sim.can_controller import Controller
 from sim.can_recovery import Recovery
 from sim.can_run import Attempt, Cause, Filter, Judge, Run, Sender
@@ -27,6 +27,7 @@ class Account:
         self._restart_ns = restart_ns
         self._errors = False  # somebody may have counted some
         self._slot_ns = judge.durations.bits(QUIET_BITS)  # from the end of the acknowledge slot to the next frame
+        self._late_ns = judge.durations.bits(LATE_BITS)
 
     def answered(self, run: Run) -> bool:
         """Whether somebody who was there at its acknowledge slot acknowledged the frame that ends now."""
@@ -41,6 +42,9 @@ class Account:
         attempt = run.attempt
         for recovery in self.recoveries:
             recovery.passed(run.latest_ns, run.until_ns)
+        for each in self._judge.controllers:
+            if each.late:
+                self._stays_late(each, run)
         if run.ends_ns:
             self._judge.faults.passed(len(run.ends_ns))
             self._good(run, run.ends_ns, sum(run.ends_ns) - sum(run.starts_ns), None)
@@ -55,6 +59,13 @@ class Account:
             self._good(run, [run.until_ns], attempt.verdict.lasts_ns, attempt)
         else:
             self._bad(run, attempt)
+
+    def _stays_late(self, controller: Controller, run: Run) -> None:
+        """It was still in the delimiter of its error frame when this frame began, if it did not make it in time."""
+        controller.late = run.latest_ns < controller.since_ns
+        if controller.late:
+            controller.sees_error(first=False)
+            controller.is_late(run.until_ns + (self._late_ns if run.passes else 0))  # flags of others end its own
 
     def recover(self, now: int) -> None:
         """Let those take part again whose time has come."""
@@ -91,7 +102,8 @@ class Account:
             self._say(Verb.LOST, f"1 at {victim.node}")
         if self.monitor is not None:
             for start_ns, end, frame in zip(run.starts_ns, ends_ns, frames, strict=True):
-                self.monitor(start_ns, end, run.sender.controller.node, frame)
+                for sender in (run.sender, *run.also):
+                    self.monitor(start_ns, end, sender.controller.node, frame)
         self._tell(run, frames, victim)
         for sender in done:
             if sender.lives and sender.job.sent is not None:
@@ -102,11 +114,14 @@ class Account:
         for each in self._judge.receivers(run.parties, run.starts_ns[0]):
             if attempt is not None and missed and each is attempt.victim:
                 each.sees_error(first=False)
+                each.is_late(end_ns + self._late_ns)
             else:
                 each.heard_good(count)
         self._errors = True
         for loser in run.losers:
-            self._blame(loser, end_ns)
+            if loser.lives:
+                loser.controller.is_late(end_ns + self._late_ns)
+            self._blame(loser, end_ns + self._late_ns)
         self._errors = any(each.counts for each in self._judge.controllers)
 
     def _tell(self, run: Run, frames: Sequence[CanFrame], victim: Controller | None) -> None:
@@ -167,7 +182,8 @@ class Account:
             if controller.unheard:
                 return  # it goes on and on
             controller.unheard = True
-        self._say(Verb.ERROR, f"1 from {controller.node} why={attempt.cause.value}")
+        where = "" if attempt.wrong is None else f" {attempt.wrong}"
+        self._say(Verb.ERROR, f"1 from {controller.node} why={attempt.cause.value}{where}")
 
     def _unheard(self, sender: Sender, end_ns: int) -> None:
         """A node alone on the bus becomes error passive and stays it: it does not fall off."""

@@ -114,6 +114,8 @@ class Controller:
         """Too many errors: it takes no part until it has recovered."""
         self.suspended_ns = 0
         """An error passive node that has sent lets others go first until then."""
+        self.late = False
+        """Its recessive error flag found no six equal bits before the end of another's frame."""
         self.unheard = False
         """Nobody has acknowledged its latest frame."""
         self._deaf = deaf
@@ -167,7 +169,7 @@ class Controller:
         self.lives += 1
         self.jobs.clear()
         self.since_ns = self._medium.now_ns() + self._medium.joining_ns
-        self.off = self.unheard = False
+        self.off = self.unheard = self.late = False
         self.sending_errors = self.receiving_errors = self.suspended_ns = 0
         self._medium.dropped(self)
 
@@ -222,6 +224,11 @@ class Controller:
         self.sending_errors += SENDING_ERROR
         return self.sending_errors > OFF_ABOVE
 
+    def is_late(self, since_ns: int) -> None:
+        """It takes part again from then on, unless another frame begins before."""
+        self.late = True
+        self.since_ns = since_ns
+
     def leaves(self, now_ns: int) -> None:
         """It is bus-off."""
         self.off = True
@@ -229,6 +236,6 @@ class Controller:
 
     def returns(self, now_ns: int) -> None:
         """It has recovered, and begins anew."""
-        self.off = False
+        self.off = self.late = False
         self.since_ns = now_ns
         self.sending_errors = self.receiving_errors = self.suspended_ns = 0

@@ -62,7 +62,9 @@ def seen_wrong_by_all(scene: Scene, bit: int) -> Verdict:
     flags = [bit] if scene.sender_active else []
     if noticed is not None and scene.receivers and scene.receivers_active:
         flags.append(noticed)
-    return Verdict(_free(scene, flags or [bit]), sent=False, heard=False)
+    if not flags:
+        flags = [bit if noticed is None else noticed]  # six recessive bits of everybody
+    return Verdict(_free(scene, flags), sent=False, heard=False)
 
 
 def seen_wrong_by_one(scene: Scene, bit: int) -> Verdict | None:

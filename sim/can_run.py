@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from sim.can_bits import Durations, write
 from sim.can_controller import Controller, Job
@@ -18,7 +18,7 @@ from sim.can_errors import (
     seen_wrong_by_one,
     unacknowledged,
 )
-from sim.can_faults import Fault, Faults, Kind, Noise
+from sim.can_faults import Faults, Kind, Noise
 from uptane.link.can_frame import CanFrame
 
 Filter: TypeAlias = Callable[[str, CanFrame], CanFrame | None]
@@ -34,6 +34,16 @@ class Cause(Enum):
     BROKEN_OFF = "broken-off"
 
 
+class Wrong(NamedTuple):
+    """A bit that is not what was sent: for one node, or for everybody."""
+
+    bit: int
+    node: str = ""
+
+    def __str__(self) -> str:
+        return f"bit={self.bit} at={self.node}" if self.node else f"bit={self.bit}"
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One frame, and what becomes of it; `victim` does not hear it."""
@@ -41,6 +51,7 @@ class Attempt:
     verdict: Verdict
     cause: Cause
     victim: Controller | None = None
+    wrong: Wrong | None = None
 
 
 @dataclass(slots=True)
@@ -143,7 +154,8 @@ class Judge:
         receivers = self.receivers(parties, now_ns)
         if noisy:
             scene = self.scene(sender, frame, receivers)
-            return Attempt(seen_wrong_by_all(scene, _place(scene, self.noise.where)), Cause.NOISE)
+            wrong = Wrong(_place(scene, self.noise.where))
+            return Attempt(seen_wrong_by_all(scene, wrong.bit), Cause.NOISE, wrong=wrong)
         if not receivers:
             return Attempt(unacknowledged(self.scene(sender, frame, ())), Cause.ALONE)
         return self._faulty(sender, frame, receivers)
@@ -191,31 +203,31 @@ class Judge:
     def _answered(self, parties: Sequence[Controller], now_ns: int) -> bool:
         return any(each.hears(now_ns) and each not in parties for each in self.controllers)
 
-    def _faulty(self, sender: Controller, frame: CanFrame, receivers: Sequence[Controller]) -> Attempt | None:
+    def _faulty(self, sender: Controller, frame: CanFrame, receivers: Sequence[Controller]) -> Attempt:
         fault = self.faults.next
         if fault.kind is Kind.LOSS:
             concerned = [each for each in receivers if each.accepts(frame.can_id)]
             victim = concerned[int(fault.whom * len(concerned))] if concerned else None
-            return Attempt(Verdict(self.durations.of_frame(frame), sent=True, heard=True), Cause.FAULT, victim)
-        verdict, victim = self._wrong_bit(sender, frame, receivers, fault)
-        if verdict is None:
-            verdict, victim = Verdict(self.durations.of_frame(frame), sent=True, heard=True), None
-        return Attempt(verdict, Cause.FAULT, victim)
+            return Attempt(self._passes(frame), Cause.FAULT, victim)
+        return self._wrong_bit(sender, frame, receivers)
 
-    def _wrong_bit(
-        self, sender: Controller, frame: CanFrame, receivers: Sequence[Controller], fault: Fault
-    ) -> tuple[Verdict | None, Controller | None]:
+    def _wrong_bit(self, sender: Controller, frame: CanFrame, receivers: Sequence[Controller]) -> Attempt:
         """Half of the wrong bits are wrong for everybody, the others at one end of the wire."""
+        fault, twice = self.faults.next, self.faults.next.kind is Kind.DUPLICATION
         if fault.whether < 0.5:
             scene = self.scene(sender, frame, receivers)
-            last = len(scene.written.bits) - 1
-            bit = last if fault.kind is Kind.DUPLICATION else _place(scene, fault.where)
-            return seen_wrong_by_all(scene, bit), None
+            wrong = Wrong(len(scene.written.bits) - 1 if twice else _place(scene, fault.where))
+            return Attempt(seen_wrong_by_all(scene, wrong.bit), Cause.FAULT, wrong=wrong)
         victim = receivers[int(fault.whom * len(receivers))]
         scene = self.scene(sender, frame, receivers, victim)
-        last_but_one = len(scene.written.bits) - 2
-        bit = last_but_one if fault.kind is Kind.DUPLICATION else _place(scene, fault.where)
-        return seen_wrong_by_one(scene, bit), victim
+        wrong = Wrong(len(scene.written.bits) - 2 if twice else _place(scene, fault.where), victim.node)
+        verdict = seen_wrong_by_one(scene, wrong.bit)
+        if verdict is None:
+            return Attempt(self._passes(frame), Cause.FAULT, wrong=wrong)
+        return Attempt(verdict, Cause.FAULT, victim, wrong)
+
+    def _passes(self, frame: CanFrame) -> Verdict:
+        return Verdict(self.durations.of_frame(frame), sent=True, heard=True)
 
 
 def _place(scene: Scene, where: float) -> int:
