@@ -17,6 +17,7 @@ from sim.clock import NS_PER_MS, NS_PER_S, Clock
 from sim.flash import FlashFaults
 from sim.founding import Founded
 from sim.fuses import Fuse, Fuses
+from sim.intruder import BusIntruder, Proxy
 from sim.network import CALM, Network, Partition
 from sim.node import Node
 from sim.plan import Act, Fault, Planned
@@ -64,6 +65,9 @@ class Injector:
         self._dice = dice
         self._open: dict[int, tuple[Planned, End]] = {}
         self._calm = False
+        self._intruders: dict[str, BusIntruder] = {}
+        self._proxy = Proxy(dice)
+        world.network.tamper = self._proxy.tamper
 
     def begin(self, fault: Planned) -> None:
         """A fault begins."""
@@ -258,6 +262,30 @@ class Injector:
         bus = self._vehicle(fault.where).bus_of(fault.where)
         return self._window(fault, lambda: self._apply_bus(bus))
 
+    # -------------------------------------------------------------------------------------------------- intruders
+
+    def intrude(self, fault: Planned) -> End:
+        """Somebody without keys is on a bus."""
+        intruder = self._intruders.get(fault.where)
+        if intruder is None:
+            vehicle = self._vehicle(fault.where)
+            bus = fault.where.rpartition(".")[2]
+            addresses = [each.address for each in vehicle.plan.secondaries if each.bus == bus]
+            intruder = BusIntruder(vehicle.buses[bus], addresses, self._world.clock, self._dice)
+            self._intruders[fault.where] = intruder
+        intruder.begin()
+        return intruder.end
+
+    def stand_between(self, _fault: Planned) -> End:
+        """Somebody without keys is between vehicles and servers."""
+        proxy = self._proxy
+        proxy.active += 1
+
+        def leave() -> None:
+            proxy.active -= 1
+
+        return leave
+
     # ---------------------------------------------------------------------------------------------------- servers
 
     def crash(self, fault: Planned) -> End:
@@ -294,6 +322,8 @@ _BEGINNINGS: Final[dict[Fault, Callable[[Injector, Planned], End | None]]] = {
     Fault.ECHO: Injector.bus,
     Fault.BABBLE: Injector.babble,
     Fault.BUS_OFF: Injector.bus_off,
+    Fault.INTRUDER: Injector.intrude,
+    Fault.PROXY: Injector.stand_between,
     Fault.CRASH: Injector.crash,
     Fault.SKEW: Injector.skew,
 }

@@ -44,6 +44,10 @@ class Fault(StrEnum):
     BUS_OFF = (
         "bus-off"  # a Secondary leaves the bus: its error counter is at its limit, and frames are destroyed for_ms
     )
+    INTRUDER = (
+        "intruder"  # somebody without keys on a bus, for_ms: replays frames, asks as a tester, answers for others
+    )
+    PROXY = "proxy"  # somebody without keys between vehicles and servers, for_ms: gives old and foreign answers
     CRASH = "crash"  # a server dies at its count-th durable effect, and is away for_ms
     SKEW = "skew"  # a server's clock is wrong by amount seconds for_ms
 
@@ -295,6 +299,8 @@ _DRAWS: Final[dict[Fault, _Draw]] = {
     Fault.ECHO: _window(Fault.ECHO, _bus, (500, 20_000), (10, 500)),
     Fault.BABBLE: _window(Fault.BABBLE, _bus, (50, 4_000)),
     Fault.BUS_OFF: _window(Fault.BUS_OFF, _secondary, (100, 2_000)),
+    Fault.INTRUDER: _window(Fault.INTRUDER, _bus, (500, 20_000)),
+    Fault.PROXY: _window(Fault.PROXY, _car, (2_000, 30_000)),
     Fault.CRASH: _window(Fault.CRASH, _server, (0, 20_000)),
     Fault.SKEW: _window(Fault.SKEW, _server, (2_000, 40_000), (-90_000, -4_000, -30, 30, 4_000, 90_000, 400 * 86_400)),
 }
