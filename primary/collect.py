@@ -8,7 +8,7 @@ is represented by its latest report and since when it is silent; so is one that 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from primary.layout import Secondary
@@ -148,9 +148,12 @@ def own_report(means: Means, memory: Memory) -> Workflow[AnyNeed, Told]:
     """This ECU's report: the latest one if it still says what is so, else a new one, kept before it is shown."""
     own = means.layout.ecu
     before = memory.reports.get(own)
-    counter = 0 if before is None else before.report.counter
+    counter = max(memory.report_floor, 0 if before is None else before.report.counter)
     if before is not None and before.report == _report(means, memory, counter):
         return before
+    if memory.report_floor:
+        yield Save(REPORTS + own, means.sign(_report(means, memory, counter)))
+        memory.report_floor = 0
     report = _report(means, memory, _next(counter))
     new = Told(means.sign(report), report)
     yield Save(REPORTS + own, new.octets)
@@ -190,10 +193,14 @@ def acted_on(installation: Installation, memory: Memory) -> int:
 def _manifest(means: Means, memory: Memory) -> Workflow[AnyNeed, bytes]:
     entries = tuple(_entry(memory, ecu) for ecu in sorted(means.layout.inventory(), key=str.encode))
     before = memory.manifest_said
-    if before is not None and before.entries == entries:
+    known = 0 if before is None else before.counter
+    if before is not None and known >= memory.manifest_floor and before.entries == entries:
         return memory.manifest
-    counter = _next(0 if before is None else before.counter)
-    manifest = VehicleManifest(LEVEL, means.layout.vehicle, means.layout.ecu, counter, entries)
+    floor = max(known, memory.manifest_floor)
+    manifest = VehicleManifest(LEVEL, means.layout.vehicle, means.layout.ecu, _next(floor), entries)
+    if memory.manifest_floor:
+        yield Save(MANIFEST, means.sign(replace(manifest, counter=floor)))
+        memory.manifest_floor = 0
     octets = means.sign(manifest)
     yield Save(MANIFEST, octets)
     memory.manifest, memory.manifest_said = octets, manifest

@@ -119,6 +119,9 @@ def own_nonce(means: Means, memory: Memory) -> bytes:
 
 def next_nonce(memory: Memory) -> Workflow[AnyNeed, None]:
     """Count on: after power-up and after an attestation was accepted."""
+    if memory.nonces_lost:
+        yield Save(NONCES, numbers_out({"drawn": memory.nonces}))
+        memory.nonces_lost = False
     yield Save(NONCES, numbers_out({"drawn": memory.nonces + 1}))
     memory.nonces += 1
 

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from primary import journal as journals
 from primary import own, state
-from primary.collect import collect, look
+from primary.collect import COUNTER_MAX, collect, look
 from primary.journal import Transactions
 from primary.means import Means
 from primary.needs import AnyNeed, Damaged, Forget, Load, Names, Note, Now, Step, Unreachable
@@ -67,18 +67,35 @@ def load(means: Means) -> Workflow[AnyNeed, Memory]:
         manifest_said=said,
         admitted=admitted or b"",
         refusals={int(code): count for code, count in refusals.items() if code.isdecimal()},
-        # No nonce may be met again. When the count is lost: no ECU draws one a second, so the time is above it.
-        nonces=nonces.get("drawn", held.clock.time if state.NONCES in lost else 0),
+        nonces=nonces.get("drawn", 0),
         filling=(yield from _loaded(state.FILLING, lost)) or b"",
         journal_lost=journal_lost,
     )
     lost.extend((yield Damaged()))
     # An older copy may have come in place of the newest: what was decided since is not in it, but ECUs were told.
     memory.journal_lost = memory.journal_lost or state.TRANSACTION in lost
+    _count_above(means, memory, lost)
     for name in dict.fromkeys(lost):
         yield Note(Step.TROUBLE, f"the record {name} was damaged")
         yield from state.count_refusal(memory, Check.STATE_DAMAGED.code)
     return memory
+
+
+def _count_above(means: Means, memory: Memory, lost: list[str]) -> None:
+    """No nonce, and no counter of a report or manifest, may be met again with other content.
+
+    The newest copy of its record counted one more than the one before. Where no copy is left: no ECU draws or signs
+    once a second, so the time is above it.
+    """
+    own, time = means.layout.ecu, memory.held.clock.time & COUNTER_MAX
+    if state.NONCES in lost:
+        memory.nonces, memory.nonces_lost = max(memory.nonces + 1, time), True
+    if state.REPORTS + own in lost:
+        known = memory.reports.get(own)
+        memory.report_floor = max(0 if known is None else known.report.counter + 1, time)
+    if state.MANIFEST in lost:
+        said = memory.manifest_said
+        memory.manifest_floor = max(0 if said is None else said.counter + 1, time)
 
 
 def _load_held(means: Means, lost: list[str]) -> Workflow[AnyNeed, Held]:

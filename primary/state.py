@@ -85,6 +85,11 @@ class Memory:
     untrue: dict[EcuId, bytes] = field(default_factory=dict)  # what was refused last as a report; counted once
     blocks: dict[EcuId, Blocks] = field(default_factory=dict)  # what the line to each ECU bears
     attestations: dict[EcuId, bytes] = field(default_factory=dict)  # of Secondaries, not delivered yet
+    # Counters that may have been used without our knowing, where the newest copy of their record was damaged. They are
+    # stored before one is counted on, so that the older of the two copies never says much less than the newest.
+    report_floor: int = 0
+    manifest_floor: int = 0
+    nonces_lost: bool = False
     journal_lost: bool = False  # its newest copy is damaged: only the ECUs know what was decided
     full: Full | None = None  # what full verification found last, since this software started
     slow: bool = False  # metadata or images came too slowly; reported once

@@ -11,14 +11,13 @@ from typing import Final
 
 from secondary.needs import Need, Store
 from secondary.refusals import reported
-from secondary.state import NONCE, REPORT, Report, State, counter_octets
+from secondary.state import COUNTERS_RESERVED, NONCE, REPORT, Report, State, counter_octets, recount
 from uptane.machine import Workflow
 from uptane.model.metadata import LEVEL
 from uptane.model.reports import NONCE_LENGTH, EcuReport, EcuState
 from uptane.moments import SECOND_MS
 from uptane.verify.signing import sign
 
-COUNTERS_RESERVED: Final = 64  # a write in 64 reports; a power-up skips as many, of 4,000 million
 CYCLE_MS: Final = SECOND_MS  # a cycle that begins sooner after a report gets that one
 
 _AT_REST: Final = frozenset({EcuState.IDLE, EcuState.RELEASED})
@@ -37,6 +36,7 @@ def renew(state: State, *, cycle: bool = False) -> Workflow[Need, None]:
     counter = state.report_counter + 1
     if counter > state.report_ceiling:
         ceiling = counter + COUNTERS_RESERVED - 1
+        yield from recount(state, REPORT, state.report_ceiling)
         yield Store(REPORT, counter_octets(ceiling))
         state.report_ceiling = ceiling
     state.report_counter = counter
@@ -54,6 +54,7 @@ def draw_nonce(state: State) -> Workflow[Need, None]:
     """Take the next nonce: at power-up, and when an attestation was accepted; no nonce is ever used twice."""
     counter = state.nonce_counter + 1
     state.nonce = None
+    yield from recount(state, NONCE, state.nonce_counter)
     yield Store(NONCE, counter_octets(counter))
     state.nonce_counter = counter
     # A pseudo-random function: SHA-256 keyed by a secret prefix, over inputs of one length.

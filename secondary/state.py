@@ -33,6 +33,7 @@ INSTALLATION: Final = "installation"
 NONCE: Final = "nonce"
 REPORT: Final = "report"
 REFUSALS: Final = "refusals"
+COUNTERS_RESERVED: Final = 64  # a write in 64 reports; a power-up skips as many, of 4,000 million
 _COUNTER_LENGTH = 4
 
 
@@ -73,7 +74,8 @@ class State:
     highest counter of reports that is reserved durably; `nonce` is None until the first one of this power cycle is.
     `progress` is how far each slot is written; `untouched` is the entry for which the other one was erased in this
     power cycle, if nothing was written since. `testing`: the self-test of this boot is under way. `dropped` names
-    records that no longer hold, to be deleted at the boot.
+    records that no longer hold, to be deleted at the boot; `recounted` those of counts that were lost: what they begin
+    with now is stored before they go on, so that the older of the two copies never says much less than the newest.
     """
 
     facts: Facts
@@ -94,6 +96,7 @@ class State:
     testing: bool = False
     notes: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    recounted: set[str] = field(default_factory=set)
 
     @property
     def utc(self) -> UtcTime:
@@ -151,11 +154,12 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
         counts = refusals.counted(counts, Check.STATE_DAMAGED)
     ceiling = _counter(records.get(REPORT))
     nonces = _counter(records.get(NONCE))
-    # Both must rise, and no ECU signs or draws once a second: the time in seconds is above all that were used.
+    # Both must rise. The newest copy, which is lost, said at most so much more than the one before; where no copy is
+    # left: no ECU signs or draws once a second, so the time in seconds is above all that were used.
     if REPORT in found.damaged:
-        ceiling = max(ceiling, clock.time & 0xFFFF_FFFF)
+        ceiling = max(ceiling + COUNTERS_RESERVED, clock.time & 0xFFFF_FFFF)
     if NONCE in found.damaged:
-        nonces = max(nonces, clock.time & 0xFFFF_FFFF)
+        nonces = max(nonces + 1, clock.time & 0xFFFF_FFFF)
     return State(
         facts=facts,
         held=Held(director.trusted, None if image is None else image.trusted, clock),
@@ -170,6 +174,7 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
         now=now,
         clock_set=now,
         dropped=gone,
+        recounted={REPORT, NONCE} & set(found.damaged),
     )
 
 
@@ -187,6 +192,13 @@ def count(state: State, check: Check, times: int = 1) -> Workflow[Need, None]:
     before, state.refusals = state.refusals, refusals.counted(state.refusals, check, times)
     if refusals.is_worth_storing(before, state.refusals, check):
         yield Store(REFUSALS, refusals.dump(state.refusals))
+
+
+def recount(state: State, name: str, value: int) -> Workflow[Need, None]:
+    """Store what a count that was lost begins with, before it goes on from there."""
+    if name in state.recounted:
+        yield Store(name, counter_octets(value))
+        state.recounted.discard(name)
 
 
 def forget_refusals(state: State) -> Workflow[Need, None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -423,6 +424,29 @@ def test_a_record_that_can_be_made_anew_is(world: World, name: str) -> None:
     for _ in range(3):
         world.once_more()
     assert world.runs() == {ecu: each.replace("-2", "-3") for ecu, each in NEW.items()} == world.director.proven()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_no_counter_is_used_again_when_the_newest_copy_of_its_record_is_damaged(world: World, *, lost: bool) -> None:
+    """Neither of a nonce nor of a report or manifest: the Director would take the second for a replay."""
+    names = ("nonces", "reports/primary-1", "manifest/latest")
+    older: dict[str, bytes] = {}
+    world.run(lambda: bool(world.director.admitted))
+    older = {name: world.records[name] for name in names}
+    polls = len(world.director.polls)
+    world.run(
+        lambda: world.records["manifest/latest"] != older["manifest/latest"] and len(world.director.polls) > polls
+    )
+    before = {name: world.records[name] for name in names}
+    world.cut(vehicle=True)
+    world.records |= older
+    world.damaged += names
+    world.broken |= set(names if lost else ())
+    for _ in range(3):
+        world.once_more()
+    assert not world.director.refusals
+    assert json.loads(world.records["nonces"])["numbers"]["drawn"] > json.loads(before["nonces"])["numbers"]["drawn"]
+    assert world.director.reports[PRIMARY].counter > 1_000_000_000, "the time"
 
 
 def test_damaged_metadata_are_fetched_again(world: World) -> None:

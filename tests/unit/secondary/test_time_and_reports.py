@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from secondary.needs import Store
-from secondary.report import COUNTERS_RESERVED
+from secondary.state import COUNTERS_RESERVED
 from tests.builders import BRAKE, DAY, STRANGER, Pair, key
 from tests.unit.secondary.board import SECRET, WORKSHOP, Board, Client
 from uptane.errors import Check
@@ -219,6 +219,24 @@ def test_a_lost_counter_starts_above_every_one_used(board: Board, client: Client
     assert report.counter > before
     assert report.counter > report.time
     assert report.refusals == (Refusal(Check.STATE_DAMAGED.code, 1),)
+
+
+@pytest.mark.parametrize("again", [1, 2, 3])
+def test_an_older_copy_of_a_count_starts_above_the_newest_one(board: Board, client: Client, again: int) -> None:
+    """Also when no time was attested since the last damage: the time alone is not above then."""
+    client.set_time()
+    board.power_up()
+    seen, counters = [client.read(Did.NONCE)], [client.report().counter]
+    for _ in range(again):
+        for name in ("nonce", "report"):
+            stored = [effect.octets for effect in board.effects(Store) if effect.name == name]
+            board.records[name] = stored[-2]
+        board.damaged = ("nonce", "report")
+        board.power_up()
+        seen.append(client.read(Did.NONCE))
+        counters.append(client.report().counter)
+    assert len(set(seen)) == 1 + again
+    assert counters == sorted(set(counters))
 
 
 # ------------------------------------------------------------------------------------------------------ refusals
