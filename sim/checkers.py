@@ -46,6 +46,7 @@ from sim.truth import (
     look,
     names,
     nonce_name,
+    octets_of,
     stored_as,
 )
 from uptane.errors import StorageFailure
@@ -208,7 +209,7 @@ class Checkers:
 
     def _stored(self, truth: EcuTruth, name: str, octets: bytes) -> Iterator[Finding]:
         yield from self._touched(truth, name)
-        if name == TIME and truth.records[TIME].octets == octets:
+        if name == TIME and octets_of(truth, TIME) == octets:
             check_trust.attested(truth)
 
     def _touched(self, truth: EcuTruth, name: str) -> Iterator[Finding]:
