@@ -15,7 +15,7 @@ from sim.clock import NS_PER_S
 
 GAP_NS: Final = 3 * NS_PER_S  # longer than ECUs are silent within an update, shorter than from one poll to the next
 SHORT: Final = 10  # a gap of so many times GAP_NS is named
-_EVEN: Final = 0.99  # of its own width: what is narrower is squeezed
+_EVEN: Final = 0.25  # of its own width: what is narrower is squeezed too far to be divided
 _STEPS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 

@@ -1,7 +1,7 @@
 """A simulation that costs nothing: plausible traces from a seed, and seeds that fail in each way there is.
 
-Seeds that end in 3 break a rule as long as faults 2 and 5 happen; those in 7 raise; 666 never ends; 667 kills its
-process; 668 does something else each time.
+Seeds that end in 3 break a rule as long as faults 2 and 5 happen; those in 4 do too, and with 2 alone break another;
+those in 7 raise; 666 never ends; 667 kills its process; 668 does something else each time. `until` is passed by two.
 """
 
 import itertools
@@ -71,7 +71,7 @@ class _Told:
         self.trace, self.until, self.lines = trace, until, 0
 
     def __call__(self, at_s: float, node: str, verb: str, detail: str = "") -> None:
-        if self.until is None or self.trace.events < self.until:
+        if self.until is None or self.trace.events < self.until + 2:
             self.trace.say(int(at_s * NS), node, verb, detail)
             self.lines += 1
 
@@ -106,8 +106,14 @@ def _story(told: _Told, seed: int, faults: list[FakeFault], asked: Asked) -> tup
         at += 0.8
     told(at, "faults", "calm")
     told(at + 400 * 86_400, "v1.primary", "done", "cycle converged")
-    if seed % 10 == 3 and {2, 5} <= {fault.number for fault in faults}:
-        broken = Violation(Rule.BOOTABLE, "v1.brake", "slot 1 holds half an image")
-        told(at + 400 * 86_400, "checkers", "violation", str(broken))
-        return (broken,)
-    return ()
+    happened = {fault.number for fault in faults}
+    rule = None
+    if seed % 10 in {3, 4} and {2, 5} <= happened:
+        rule = Rule.BOOTABLE
+    elif seed % 10 == 4 and 2 in happened:
+        rule = Rule.COUNTER
+    if rule is None:
+        return ()
+    broken = Violation(rule, "v1.brake", "slot 1 holds half an image")
+    told(at + 400 * 86_400, "checkers", "violation", str(broken))
+    return (broken,)

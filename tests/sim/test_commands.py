@@ -115,6 +115,12 @@ def test_shrink_finds_the_two_faults_that_matter_and_how_to_see_it(tmp_path: Pat
     assert told("show", tmp_path / "less.trace")["without"] == [1, 3, 4, 6, 7, 8, 9]
 
 
+def test_shrink_does_not_go_on_with_another_rule() -> None:
+    found = told("shrink", 14, code=1)
+    assert found["rule"] == "BOOTABLE"
+    assert [each["number"] for each in found["kept"]] == [2, 5]
+
+
 def test_shrink_of_an_exception_needs_no_fault_at_all() -> None:
     ran = call("shrink", 7)
     assert ran.exit_code == 1

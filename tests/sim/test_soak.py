@@ -170,7 +170,7 @@ def soaked(first: int, last: int | None, bounds: Bounds) -> Soak:
 @pytest.mark.process
 def test_two_processes_run_everything_and_say_what_one_would() -> None:
     two, one = (soaked(100, 129, Bounds(jobs=jobs, seed_s=60, failures=100)) for jobs in (2, 1))
-    assert sorted(two.failed) == [103, 107, 113, 117, 123, 127]
+    assert sorted(two.failed) == [100 + seed for seed in range(30) if seed % 10 in {3, 4, 7}]
     assert two.failed == one.failed
     assert (two.totals.seeds, two.totals.again, two.totals.events) == (30, 6, one.totals.events)
     assert two.distinct_cuts == one.distinct_cuts
@@ -197,7 +197,7 @@ def call(*arguments: object) -> Any:
 
 @pytest.mark.process
 def test_the_command_says_what_to_do_about_a_failing_seed(tmp_path: Path) -> None:
-    ran = call("--seeds", "10..15", "--jobs", 1, "--traces", tmp_path / "traces", "--manner", "cuts")
+    ran = call("--seeds", "10..13", "--jobs", 1, "--traces", tmp_path / "traces", "--manner", "cuts")
     assert ran.exit_code == 1
     assert "seed 13 BOOTABLE v1.brake slot 1 holds half an image" in ran.stdout
     assert "  marque-sim replay 13 --manner cuts\n  marque-sim shrink 13 --manner cuts\n" in ran.stdout
@@ -213,7 +213,7 @@ def test_the_command_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     assert half["totals"]["seeds"] < 99
     ran = json.loads(call("--seeds", "0..99", "--jobs", 1, "--failures", 99, "--checkpoint", file, "--json").stdout)
     assert ran["run"] == 100
-    assert [each["seed"] for each in ran["failed"]] == [seed for seed in range(100) if seed % 10 in {3, 7}]
+    assert [each["seed"] for each in ran["failed"]] == [seed for seed in range(100) if seed % 10 in {3, 4, 7}]
     assert ran["ended"] == "seeds"
     file.write_text(file.read_text().replace("1", "2"))
     broken = call("--seeds", "0..99", "--checkpoint", file)
@@ -247,7 +247,7 @@ def test_fresh_seeds_are_others_each_time() -> None:
 def test_an_interrupted_soak_keeps_what_it_had_and_leaves_no_process(tmp_path: Path) -> None:
     """A real process, interrupted while it is busy with a seed that never ends."""
     file = tmp_path / "soak.json"
-    options = ["soak", "--seeds", "664..670", "--jobs", "1", "--checkpoint", str(file), "--json"]
+    options = ["soak", "--seeds", "665..670", "--jobs", "1", "--checkpoint", str(file), "--json"]
     script = tmp_path / "soak.py"
     script.write_text(
         "from sim.__main__ import app\nfrom tests.sim.fake_simulation import FakeSimulation\n"
@@ -271,13 +271,13 @@ def test_an_interrupted_soak_keeps_what_it_had_and_leaves_no_process(tmp_path: P
     assert not psutil.wait_procs(children, timeout=20)[1]
     assert json.loads(out)["ended"] == "interrupted"
     kept = json.loads(file.read_text())
-    assert kept["totals"]["seeds"] == 2
+    assert kept["totals"]["seeds"] == 1
     assert [666, ""] in kept["undone"]
     assert process.returncode == 1
 
 
 def _busy(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Wait until a child has used two seconds of a core: seeds 664 and 665 take a moment, 666 all there is."""
+    """Wait until a child has used two seconds of a core: seed 665 takes a moment, 666 all there is."""
     while True:
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.2)

@@ -85,10 +85,10 @@ def test_a_long_sleep_is_squeezed_and_named_and_what_is_short_is_not() -> None:
 
 
 def test_ticks_are_round_and_leave_out_what_is_squeezed() -> None:
-    even = Axis(range(0, 100 * NS_PER_S + 7, NS_PER_S // 3))
+    even = Axis([*range(0, 100 * NS_PER_S, NS_PER_S // 3), 100 * NS_PER_S])
     assert [each // NS_PER_S for each in even.ticks(10)] == list(range(0, 101, 10))
     asleep = Axis([*range(0, 10 * NS_PER_S, NS_PER_S // 3), 86_400 * NS_PER_S])
-    assert [each // NS_PER_S for each in asleep.ticks(10)] == [0, 2, 4, 6, 8]
+    assert [each // NS_PER_S for each in asleep.ticks(20)] == [0, 2, 4, 6, 8]
 
 
 def test_knots_are_the_axis() -> None:
