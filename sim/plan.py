@@ -143,7 +143,8 @@ def draw(seed: int, manner: Manner = EVERYTHING) -> Plan:
 
 
 def _vehicle(dice: Random, number: int, manner: Manner) -> VehiclePlan:
-    names = dice.sample(_NAMES, dice.randint(1, manner.secondaries_max))
+    count = 0 if dice.random() < 0.05 else dice.randint(1, manner.secondaries_max)
+    names = dice.sample(_NAMES, count)
     secondaries = tuple(
         EcuPlan(
             ecu=EcuId(f"{name}-{number}"),
@@ -193,8 +194,8 @@ def _acts(dice: Random, vehicles: Sequence[VehiclePlan], updates: int, manner: M
             vehicle = dice.choice(vehicles)
             days = dice.choice((1, 2, 30, 400)) if kind is Act.SLEEP else 0
             acts.append((dice.randint(0, end_ms), kind, short(vehicle), 0, 0, days))
-    if dice.random() < 0.08:
-        vehicle = dice.choice(vehicles)
+    if dice.random() < 0.08 and (larger := [vehicle for vehicle in vehicles if vehicle.secondaries]):
+        vehicle = dice.choice(larger)
         ecu = dice.choice(vehicle.secondaries).ecu
         acts.append((dice.randint(0, end_ms), Act.EXCHANGE, node_name(vehicle, ecu), 0, 0, 0))
     return sorted(acts, key=lambda act: act[0])
@@ -228,12 +229,21 @@ def _faults(dice: Random, vehicles: Sequence[VehiclePlan], calm_ms: int, manner:
     swarm = [kind for kind in Fault if dice.random() < (0.8 if kind in power else 0.25)]
     if manner.only_power:
         swarm = list(power)
+    if not places.secondaries:
+        swarm = [kind for kind in swarm if kind not in _OF_BUSES]
     weights = [6 if kind in power else 1 for kind in swarm]
     count = dice.randint(0, manner.faults_max) if swarm else 0
     kinds = dice.choices(swarm, weights, k=count) if count else []
     drawn = [_DRAWS[kind](dice, places, dice.randint(0, calm_ms - 1)) for kind in kinds]
     return sorted(drawn, key=lambda each: each[0])
 
+
+_OF_BUSES: Final = frozenset(
+    {
+        *(Fault.UNPLUG, Fault.WORN, Fault.DEAF, Fault.NOISE, Fault.ECHO, Fault.BABBLE, Fault.BUS_OFF, Fault.INTRUDER),
+    }
+)
+"""Faults that need a bus, and an ECU on it."""
 
 _Draw = Callable[[Random, _Places, int], _Drawn]
 
