@@ -310,7 +310,7 @@ def test_a_page_says_the_same_without_its_script_and_to_who_does_not_see(tmp_pat
     assert ("html", {"lang": "en"}) in tags
 
 
-EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&<!--"
+EVIL = "\"'></script><script>alert(1)</script><img src=x onerror=alert(2)>&<!--"
 
 
 def test_nothing_in_a_trace_becomes_part_of_the_page(tmp_path: Path) -> None:
