@@ -145,18 +145,17 @@ def draw(seed: int, manner: Manner = EVERYTHING) -> Plan:
 def _vehicle(dice: Random, number: int, manner: Manner) -> VehiclePlan:
     count = 0 if dice.random() < 0.05 else dice.randint(1, manner.secondaries_max)
     names = dice.sample(_NAMES, count)
-    secondaries = tuple(
-        EcuPlan(
-            ecu=EcuId(f"{name}-{number}"),
-            hardware=HardwareId(f"{name}-hw"),
-            full=dice.random() < 0.35,
-            bus=dice.choice(("classic", "fast")),
-            address=0x21 + place,
-        )
-        for place, name in enumerate(names)
+    return vehicle_of(number, [(name, dice.random() < 0.35, dice.choice(("classic", "fast"))) for name in names])
+
+
+def vehicle_of(number: int, secondaries: Sequence[tuple[str, bool, str]]) -> VehiclePlan:
+    """The vehicle of that number; its Secondaries by name, whether they verify in full, and bus."""
+    ecus = tuple(
+        EcuPlan(EcuId(f"{name}-{number}"), HardwareId(f"{name}-hw"), full=full, bus=bus, address=0x21 + place)
+        for place, (name, full, bus) in enumerate(secondaries)
     )
     head = EcuPlan(EcuId(f"head-{number}"), HardwareId("head-hw"), full=True, bus="", address=0)
-    return VehiclePlan(VehicleId(f"vehicle-{number}"), head, secondaries)
+    return VehiclePlan(VehicleId(f"vehicle-{number}"), head, ecus)
 
 
 def node_name(vehicle: VehiclePlan, ecu: EcuId) -> str:
