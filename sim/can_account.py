@@ -199,7 +199,9 @@ class Account:
         controller = sender.controller
         if controller.fails_to_send():
             controller.leaves(end_ns)
-            self.recoveries.append(Recovery(controller, end_ns + self._restart_ns, self._judge.durations))
+            recovery = Recovery(controller, end_ns + self._restart_ns, self._judge.durations)
+            recovery.passed(end_ns, end_ns)  # this error frame's 11 bits count, too, if it need not wait
+            self.recoveries.append(recovery)
             self._say(Verb.BUS_OFF, controller.node)
         else:
             self._suspend(sender, end_ns)

@@ -278,3 +278,35 @@ def test_a_disturbed_node_falls_off_the_bus_and_comes_back(script: Script, noisy
 @given(script=scripts(sends(["a", "b"], frames_max=4, ids=[0x1CDA02F1, 0x1CDA0302]), gap_max=150, size_max=6))
 def test_frames_with_one_identifier_collide(script: Script) -> None:
     compare(script, receiving=False)  # a late node's flag may end in the middle of those of others
+
+
+@pytest.mark.parametrize("others", [0, 1, 40])
+def test_a_node_recovers_after_128_times_11_bits_whatever_others_send(others: int) -> None:
+    frames = (CanFrame(OWN_IDS["b"], b"12345678"),) * others
+    script: Script = [(50, Noise("a", 2_400)), (100, Send("a", (CanFrame(OWN_IDS["a"], b""),)))]
+    if others:
+        script.append((2_500, Send("b", frames)))
+    planned = compare(script)
+    assert [line for line in planned.seen.lines if "bus-o" in line] == ["bus-off a", "bus-on a"]
+    assert planned.seen.passed["a"]
+
+
+@pytest.mark.parametrize("offset", range(0, 180, 7))
+def test_a_node_takes_part_after_11_quiet_bits(offset: int) -> None:
+    """It comes while another is alone, at any bit of one of its attempts."""
+    off: Script = [(10, Power(node, on=False)) for node in "bcd"]
+    script: Script = [*off, (100, Send("a", (CanFrame(OWN_IDS["a"], b"1234"),))), (4_000 + offset, Power("b", on=True))]
+    planned = compare(script)
+    assert planned.seen.heard["b"]
+
+
+@pytest.mark.parametrize("offset", range(20))
+def test_a_node_that_comes_sends_after_11_quiet_bits(offset: int) -> None:
+    reply = Send("b", (CanFrame(OWN_IDS["b"], b"1"),))
+    script: Script = [
+        (10, Power("b", on=False)),
+        (90, Power("b", on=True)),
+        (90, reply),
+        (90 + offset, Send("a", (CanFrame(OWN_IDS["a"], b"1234"),))),
+    ]
+    compare(script)
