@@ -40,7 +40,7 @@ from uptane.model.signed import Verified
 from uptane.moments import SECOND_MS, UtcTime
 from uptane.verify.chain import set_time, walk_roots
 from uptane.verify.full import full
-from uptane.verify.needs import Drop, Fetch, Keep
+from uptane.verify.needs import Drop, Fetch, Keep, Stands
 from uptane.verify.needs import Need as VerifyNeed
 from uptane.verify.recheck import recheck
 from uptane.verify.trusted import Vehicle
@@ -261,6 +261,9 @@ def carry(
                 answer = yield Save(metadata_name(repository, file), octets)
             case Drop(repository=repository, file=file):
                 answer = yield Forget(metadata_name(repository, file))
+            case Stands(held=held, clock_reset=reset):
+                memory.set_clock(held if reset else replace(held, clock=memory.held.clock), (yield Now()))
+                answer = None
 
 
 def _fetch(memory: Memory, need: Fetch, files: Mapping[str, bytes]) -> Workflow[AnyNeed, bytes | None]:

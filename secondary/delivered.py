@@ -40,11 +40,7 @@ def take_root(state: State, repository: Repository) -> Workflow[Need, None]:
         Rejected, Malformed: as `root_link`; LINK_SEQUENCE when none was delivered.
     """
     octets = _delivered(state, _ROOTS[repository])
-    before = state.held.clock
-    held = yield from _stored(state, root_link(state.facts.verifier, state.held, repository, octets=octets))
-    state.held = held
-    if held.clock != before:
-        state.clock_set = state.now
+    yield from _stored(state, root_link(state.facts.verifier, state.held, repository, octets=octets))
     yield from follow(state)
 
 
@@ -132,6 +128,8 @@ def _stored(state: State, work: Generator[needs.Need, Any, ResultT]) -> Workflow
                     yield Store(f"{repository.value}/{file}", octets)
                 case needs.Drop(repository=repository, file=file):
                     yield Delete(f"{repository.value}/{file}")
+                case needs.Stands(held=held, clock_reset=reset):
+                    state.stand(held, clock_reset=reset)
     except StopIteration as done:
         result: ResultT = done.value
         return result

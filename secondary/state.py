@@ -126,6 +126,12 @@ class State:
         assert released is not None, "the released software is always known"
         return Vehicle(own, installed={own.ecu: released}, released={own.ecu: installation.released_counter})
 
+    def stand(self, held: Held, *, clock_reset: bool) -> None:
+        """Hold what is durable after a Root link (uptane.verify.needs.Stands)."""
+        self.held = held if clock_reset else replace(held, clock=self.held.clock)
+        if clock_reset:
+            self.clock_set = self.now
+
     def tag(self) -> bytes | None:
         """The digest of this ECU's entry in the stored Targets: what a download is bound to."""
         targets = self.targets

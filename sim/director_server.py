@@ -49,7 +49,7 @@ from uptane.model.limits import MANIFEST_LENGTH_MAX
 from uptane.model.metadata import Fleet as FleetSpeaker
 from uptane.moments import Instant, after
 from uptane.verify.delegations import Wanted
-from uptane.verify.needs import Drop, Fetch, Keep, Need
+from uptane.verify.needs import Drop, Fetch, Keep, Need, Stands
 from uptane.verify.root import check_root, first_root
 
 OPERATOR: Final = "operator"
@@ -269,6 +269,8 @@ class DirectorServer(Server):
                 self._keep(file, octets)
             case Drop(file=file):
                 self._keep(file, None)
+            case Stands():
+                pass  # the catalogue is made anew from what is stored
             case _:
                 assert_never(need)
         return None

@@ -50,7 +50,7 @@ from uptane.verify import attested
 from uptane.verify.chain import root_link, set_time
 from uptane.verify.full import Full, full
 from uptane.verify.image import bundle_of, installed_image
-from uptane.verify.needs import Drop, Fetch, Keep
+from uptane.verify.needs import Drop, Fetch, Keep, Stands
 from uptane.verify.partial import Partial, partial
 from uptane.verify.stored import reload_director, reload_image
 from uptane.verify.threshold import Verifier
@@ -470,6 +470,8 @@ class Bench:
                 self.store[repository, file] = octets
             case Drop(repository=repository, file=file):
                 self.store.pop((repository, file), None)
+            case Stands():
+                pass
             case _:
                 raise AssertionError(need)
         return None

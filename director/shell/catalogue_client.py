@@ -16,7 +16,7 @@ from uptane.rpc.gen import image_repo_pb2 as pb
 from uptane.rpc.gen import image_repo_pb2_grpc as rpc
 from uptane.shell import tls
 from uptane.verify.delegations import Wanted
-from uptane.verify.needs import Drop, Fetch, Keep, Need
+from uptane.verify.needs import Drop, Fetch, Keep, Need, Stands
 from uptane.verify.threshold import Verifier
 
 CALL_S = 30  # seconds a file may take; 64 MiB at 20 Mbit/s
@@ -98,6 +98,8 @@ def _met(need: Need, repository: ImageRepository, database: Database) -> bytes |
         case Drop(file=file):
             with database.writing() as records:
                 records.keep_image_file(file, None)
+        case Stands():
+            pass  # the catalogue is made anew from what is stored
         case _:
             assert_never(need)
     return None

@@ -14,7 +14,7 @@ from uptane.model.ids import MetaName, Repository, Role
 from uptane.model.limits import ROOT_LENGTH_MAX, ROOTS_PER_CYCLE_MAX
 from uptane.model.metadata import DirectorTargets, ImageTargets
 from uptane.verify import attested
-from uptane.verify.needs import Drop, Fetch, Keep, Need
+from uptane.verify.needs import Drop, Fetch, Keep, Need, Stands
 from uptane.verify.root import check_root
 from uptane.verify.stored import under_root
 from uptane.verify.threshold import Verifier
@@ -54,6 +54,7 @@ def root_link(
         yield Keep(Repository.DIRECTOR, TIME_FILE, attested.dump(held.clock))
     for file in dropped:
         yield Drop(repository, file)
+    yield Stands(held, held.clock != before.clock)
     return held
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from uptane.model.ids import MetaName, Repository
+from uptane.verify.trusted import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +39,16 @@ class Drop:
     file: str
 
 
-Need: TypeAlias = Fetch | Keep | Drop
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """A link of a Root chain is durable, and what does not hold under it is gone. Answer: None, at once.
+
+    From here on `held` is what is held, whatever is refused or fails after it; its clock only if `clock_reset`. A Root
+    that was kept and then forgotten would be put back by the next link, one version lower.
+    """
+
+    held: Held
+    clock_reset: bool
+
+
+Need: TypeAlias = Fetch | Keep | Drop | Stands
