@@ -14,6 +14,7 @@ from sim.clock import NS_PER_MS
 from sim.power import PowerLost, Stage
 from sim.verbs import Verb
 from uptane.moments import Instant
+from uptane.verify import record
 
 _PPM: Final = 1_000_000
 CLOCK_PPM_MAX: Final = 20_000  # two percent: an RC oscillator of a cheap controller
@@ -154,3 +155,10 @@ class Node(ABC):
 def brief(effect: object) -> str:
     """The kind of an effect, as it stands in the trace."""
     return type(effect).__name__
+
+
+def state_in(octets: bytes) -> str:
+    """The state of an ECU, and the bundle it is in, from the record of its installation."""
+    installation = record.load(octets)
+    bundle = "" if installation.bundle is None else f" {installation.bundle.hex()[:8]}"
+    return f"{installation.state.value}{bundle}"

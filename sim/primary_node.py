@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -34,12 +35,13 @@ from primary.needs import (
     WriteBlob,
 )
 from primary.primary import CycleEnded, Done, Pace, Primary, Start, Stopped
+from primary.state import INSTALLED
 from sim.can_bus import CanBus
 from sim.can_controller import Controller
 from sim.clock import NS_PER_MS
 from sim.disk import Disk
 from sim.network import Need
-from sim.node import Node, brief
+from sim.node import Node, brief, state_in
 from sim.power import Stage
 from sim.storage import Blobs, Records
 from sim.verbs import Verb
@@ -48,6 +50,8 @@ from uptane.link.can_frame import address_of
 from uptane.link.isotp_values import FramesHeard, FramesSent, IsoTpSettings, Tick
 from uptane.link.uds_values import PRIMARY_ADDRESS
 from uptane.model.ids import EcuId
+from uptane.verify import record
+from uptane.verify.installation import factory
 
 BOOT_NS: Final = 400 * NS_PER_MS
 SELF_TEST_NS: Final = 500 * NS_PER_MS
@@ -143,7 +147,14 @@ class PrimaryNode(Node):
         self.machine = Primary(self.means, Pace(poll_s=POLL_S), settings)
         for controller in self._cans.values():
             controller.listening = True
+        self._say_what_runs()
         self.give(Start())
+
+    def _say_what_runs(self) -> None:
+        with suppress(StorageFailure):
+            octets = self.records.load(INSTALLED)
+            now = factory(self.means.factory) if octets is None else record.load(octets)
+            self.say(Verb.RUNNING, f"slot {now.running} {now.image.filename}")
 
     def lose_power(self, during: object) -> None:
         """Storage keeps what it promised; the controllers fall silent."""
@@ -227,6 +238,8 @@ class PrimaryNode(Node):
             case Save(name=name, octets=octets):
                 self.say(Verb.STORE, f"{name} {len(octets)} octets")
                 self.records.save(name, octets)
+                if name == INSTALLED:
+                    self.say(Verb.STATE, state_in(octets))
             case Forget(name=name):
                 self.say(Verb.DELETE, name)
                 self.records.forget(name)

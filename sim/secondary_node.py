@@ -27,12 +27,12 @@ from secondary.needs import (
     Verdict,
     WriteSlot,
 )
-from secondary.state import Facts
+from secondary.state import INSTALLATION, Facts
 from sim.can_bus import CanBus
 from sim.clock import NS_PER_MS
 from sim.disk import Disk
 from sim.flash import Flash
-from sim.node import Node, brief
+from sim.node import Node, brief, state_in
 from sim.power import Stage
 from sim.storage import Records
 from sim.verbs import Verb
@@ -192,6 +192,8 @@ class SecondaryNode(Node):
             case Store(name=name, octets=octets):
                 self.say(Verb.STORE, f"{name} {len(octets)} octets")
                 self.records.save(name, octets)
+                if name == INSTALLATION:
+                    self.say(Verb.STATE, state_in(octets))
             case Delete(name=name):
                 self.say(Verb.DELETE, name)
                 self.records.forget(name)

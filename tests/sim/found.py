@@ -56,4 +56,15 @@ FOUND: tuple[tuple[str, str], ...] = (
         8 13372 blackout v1.primary 2000 8 0
         """,
     ),
+    (
+        "A Primary that was given a Root chain and then garbled octets put an older Root in place of the newest one.",
+        """
+        plan 1 seed 1048 image 3000 calm 46077
+        vehicle 1 head brake:partial:classic
+        2 9004 rotate-director director 0 0 0
+        3 13172 renew director 0 0 0
+        4 2836 blackout v1.primary 9000 4 0
+        5 5585 garbled v1 29613 1 80
+        """,
+    ),
 )
