@@ -268,9 +268,7 @@ class CoarseVehicle:
         assert held.timestamp > self._held.timestamp, "served what is held"
         assert held.targets > self._held.targets, "served what is held"
         self._held = held
-        assigned = assigned_to(HASHER, targets, self._model.ecu)
-        self._assigned = assigned
-        self._become(install.follow(self._installation, assigned))
+        self._assigned = assigned_to(HASHER, targets, self._model.ecu)
         self._manifest = b""
 
     def _said(self) -> bytes:

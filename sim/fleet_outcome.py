@@ -197,6 +197,8 @@ def _figures(settings: Settings, story: Story) -> list[Figure]:
                 Figure(f"{name.replace('_', ' ')} in the campaign", "per update", _per(spent, story.confirmed))
             )
     if story.recovery is not None:
+        knocking = round(story.recovery.down.times(quiet), 3)
+        figures.append(Figure("worst load of knocking while the servers were down", "x usual", knocking))
         times = round(story.recovery.after.times(quiet), 3)
         aim = HERD_MAX if settings.terms.spread and quiet.mean >= JUDGED_FROM else None
         figures.append(Figure("worst load after the outage", "x usual", times, aim))

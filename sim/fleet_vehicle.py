@@ -92,10 +92,11 @@ class Road:
 class FullVehicle:
     """See the module. `place` is its number in the fleet; `records` is what its directory was provisioned with."""
 
-    __slots__ = ("_cache", "_life", "_machine", "_means", "_records", "_road", "_slots", "_state", "place")
+    __slots__ = ("_cache", "_life", "_machine", "_means", "_records", "_road", "_slots", "awake", "place")
 
     def __init__(self, place: int, means: Means, road: Road, *, records: Mapping[str, bytes], image: bytes) -> None:
         self.place = place
+        self.awake = False
         self._means = means
         self._road = road
         self._records = dict(records)
@@ -117,22 +118,17 @@ class FullVehicle:
         assert self._means.hasher.sha256(self._slots[installation.running]) == image.sha256, "boots something else"
         return image
 
-    @property
-    def awake(self) -> bool:
-        """Whether it is switched on."""
-        return self._life % 2 == 1
-
     def wake(self) -> None:
         """Switch it on: it boots."""
         assert not self.awake
-        self._life += 1
+        self.awake = True
         self._later(BOOT_NS, self._boot)
 
     def sleep(self) -> None:
         """Switch it off: all but what is durable is gone."""
         assert self.awake
-        self._life += 1
-        self._machine = None
+        self.awake = False
+        self._end_life()
 
     def _installation(self) -> Installation:
         octets = self._records.get(INSTALLED)
@@ -146,9 +142,12 @@ class FullVehicle:
 
     def _reboot(self) -> None:
         """The software starts anew, by itself or by the watchdog: what was on its way to the old one is lost."""
-        self._machine = None
-        self._life += 2
+        self._end_life()
         self._later(BOOT_NS, self._boot)
+
+    def _end_life(self) -> None:
+        self._machine = None
+        self._life += 1
 
     def _later(self, delay_ns: int, act: Callable[[], None]) -> None:
         life = self._life

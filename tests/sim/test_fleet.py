@@ -104,6 +104,7 @@ def test_a_coarse_vehicle_says_what_a_whole_one_says_octet_for_octet(health: Hea
     for one, other in zip(whole.polls, coarse.polls, strict=False):
         assert one == other
     assert len(whole.polls) == len(coarse.polls)
+    assert any(answer is None for _, _, answer in whole.polls)
     assert whole.founded.director.vehicles == coarse.founded.director.vehicles
     assert (whole.vehicle.running.filename == NEW) is (health is Health.GOOD)
     assert whole.vehicle.running == coarse.vehicle.running
@@ -149,13 +150,21 @@ def test_everybody_gets_the_image_and_is_proven_to_run_it() -> None:
 
 
 def test_bad_images_halt_the_campaign_and_nobody_else_is_touched() -> None:
-    settings = replace(SMALL, vehicles=200, full=10, bad=30, policy=Policy(canary=20))
-    outcome = ran(settings)
-    campaign = outcome.campaign
+    settings = replace(SMALL, vehicles=100, full=10, bad=30, asleep=30, revoked=0, policy=Policy(canary=40))
+    fleet = Fleet(settings)
+    outcome = fleet.run()
+    campaign, draw = outcome.campaign, Draw(settings)
+    assert outcome.violations == ()
     assert campaign["phase"] == "halted"
-    assert campaign["touched"] == 20
+    assert campaign["touched"] == 40
     assert campaign["failed"] >= 3
-    assert campaign["run_it_at_last"] < 20
+    asleep = set(draw.order[:40]) & set(draw.asleep)
+    assert asleep
+    for place in asleep:  # the order was taken back before they woke
+        record = fleet.founded.director.known(plan_of(place).vehicle).primary
+        assert record.wanted is None
+        assert record.running is not None
+        assert record.running.filename != NEW
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -233,8 +242,12 @@ def test_a_vehicle_that_should_not_run_it_is_noticed(monkeypatch: pytest.MonkeyP
 def test_a_fleet_comes_back_from_an_outage_spread_out() -> None:
     herds = {}
     for spread in (True, False):
-        settings = Settings(vehicles=300, outage_min=10, asleep=0, terms=Terms(spread), policy=Policy(canary=300))
-        herds[spread] = ran(settings).rates
+        settings = Settings(
+            vehicles=300, outage_min=10, asleep=0, revoked=0, terms=Terms(spread), policy=Policy(canary=300)
+        )
+        outcome = ran(settings)
+        herds[spread] = outcome.rates
+        assert outcome.load["polls_turned_away"] == outcome.rates["outage"].requests > 300
     quiet = herds[True]["quiet"]
     assert quiet.mean == pytest.approx(1.0, rel=0.02)
     assert herds[True]["recovery"].times(quiet) < 4  # one poll a second: chance alone makes four of them now and then
