@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from primary import journal as journals
-from primary.journal import Stage, Transactions
+from primary.journal import Journal, Stage, Transactions
+from primary.state import TRANSACTION
 from sim.rules import Rule
 from sim.truth import Attempt, EcuTruth
 from uptane.errors import StorageFailure
@@ -106,12 +107,36 @@ def journaled(vehicle: VehicleTruth, octets: bytes | None) -> Iterator[Finding]:
     attempt = journal.bundle, journal.targets_version
     transaction = vehicle.of(attempt)
     transaction.parties.update(journal.participants)
-    transaction.spared.update(journal.excused)
+    yield from _excused(vehicle, transaction, journal)
+    if journal.stage is Stage.ACTIVATING and Stage.ACTIVATING not in transaction.stages:
+        yield from _begun(vehicle, transaction)
     transaction.stages.add(journal.stage)
     if {Stage.COMMITTING, Stage.ROLLING_BACK} <= transaction.stages:
         yield Rule.ONE_DECISION, f"its journal says {journal.stage.value}, and has said the other before"
     if journal.stage is Stage.COMMITTING:
         yield from _unvoted(transaction, "its journal says commit")
+    if journal.stage is Stage.RELEASING:
+        yield from _uncommitted(transaction, "its journal says release")
+
+
+def _begun(vehicle: VehicleTruth, transaction: Transaction) -> Iterator[Finding]:
+    """R15, R18: for a transaction that begins."""
+    primary = vehicle.primary
+    assert primary is not None, "whose journal it is"
+    if Stage.ROLLING_BACK in transaction.stages and TRANSACTION not in primary.lost:
+        yield Rule.NOT_RETRIED, "begins what it has rolled back before"
+    if not primary.parked:
+        yield Rule.PARKED, "begins a transaction, and was told that the vehicle moves"
+
+
+def _excused(vehicle: VehicleTruth, transaction: Transaction, journal: Journal) -> Iterator[Finding]:
+    """R9: for participants that are no longer waited for."""
+    targets = None if vehicle.primary is None else vehicle.primary.targets
+    for ecu in sorted(set(journal.excused) - transaction.spared):
+        given_up = targets is not None and targets.header.version > journal.targets_version
+        if not given_up or (targets is not None and targets.entries.find(ecu) is not None):
+            yield Rule.ONE_DECISION, f"no longer waits for {ecu}, which no newer Targets leave out"
+        transaction.spared.add(ecu)
 
 
 def brought_back(vehicle: VehicleTruth, octets: bytes | None) -> None:
@@ -137,6 +162,8 @@ def joined(vehicle: VehicleTruth, truth: EcuTruth, old: Installation) -> Iterato
         transaction.decided.add(truth.ecu)
     if new.state is EcuState.IDLE and new.outcome is Outcome.UNBOOTABLE:
         transaction.spared.add(truth.ecu)
+    if new.state is EcuState.TRIAL and old.state is EcuState.PREPARED:
+        yield from _in_turn(vehicle, transaction, truth)
     if new.last_phase is not None and (before != attempt or new.last_phase is not old.last_phase):
         yield from _obeyed(vehicle, transaction, new.last_phase)
     if new.state is not old.state:
@@ -153,12 +180,34 @@ def _obeyed(vehicle: VehicleTruth, transaction: Transaction, phase: Phase) -> It
         yield Rule.ONE_DECISION, f"took the order {phase.value}, and an ECU has taken the opposite one"
     if phase is Phase.COMMIT:
         yield from _unvoted(transaction, "took the order commit")
+    if phase is Phase.RELEASE:
+        yield from _uncommitted(transaction, "took the order release")
+
+
+def _in_turn(vehicle: VehicleTruth, transaction: Transaction, truth: EcuTruth) -> Iterator[Finding]:
+    """R9: for an ECU that starts its new image: those before it have voted, and the Primary is the last."""
+    journal = vehicle.journal.journal
+    if journal is None or (journal.bundle, journal.targets_version) != truth.attempt:
+        return
+    order = journal.participants
+    before = order[: order.index(truth.ecu)] if truth.ecu in order else ()
+    missing = sorted(set(before) - transaction.voted - transaction.spared)
+    if missing:
+        yield Rule.ONE_DECISION, f"starts its new image, and {', '.join(missing)} before it never voted"
+    if truth.primary and order[-1:] != (truth.ecu,):
+        yield Rule.ONE_DECISION, f"starts its new image before {order[-1]}, and who decides has to be the last"
 
 
 def _unvoted(transaction: Transaction, what: str) -> Iterator[Finding]:
     missing = sorted(transaction.parties - transaction.voted - transaction.spared)
     if missing:
         yield Rule.ONE_DECISION, f"{what}, and {', '.join(missing)} never voted"
+
+
+def _uncommitted(transaction: Transaction, what: str) -> Iterator[Finding]:
+    missing = sorted(transaction.parties - transaction.decided - transaction.spared)
+    if missing:
+        yield Rule.ONE_DECISION, f"{what}, and {', '.join(missing)} never committed"
 
 
 def mixed(vehicle: VehicleTruth, attempt: Attempt) -> Iterator[Finding]:

@@ -56,6 +56,10 @@ def moved(truth: EcuTruth, old: Installation, issued: Issued) -> Iterator[Findin
         yield from _authorised(truth, new, issued)
     if (old.state, new.state) == (_S.PREPARED, _S.TRIAL):
         yield from _fresh(truth)
+    if new.state is _S.PREPARED and new.last_phase is Phase.ACTIVATE is not old.last_phase:
+        yield from _newest(truth, new)
+    if new.state is _S.VOTED and old.state is _S.TRIAL:
+        truth.unproven = 0
     if new.state is _S.PREPARED and truth.attempt in truth.tried[-ATTEMPTS_REMEMBERED:]:
         yield Rule.NOT_RETRIED, f"prepares what it rolled back under Targets {new.targets_version}"
     yield from bootable(truth)
@@ -115,8 +119,8 @@ def _without_word(truth: EcuTruth, old: Installation, new: Installation) -> Iter
             yield "without an order"
         case _S.TRIAL, _S.TRIAL if new.boots > 1:
             yield "by a restart, which has to revert it"
-        case _S.TRIAL, _S.VOTED | _S.RELEASED if truth.tested is False:
-            yield "though its self-test had failed"
+        case _S.TRIAL, _S.VOTED | _S.RELEASED if not truth.tested:
+            yield "and its self-test has not passed"
         case (_S.TRIAL | _S.VOTED, _S.RELEASED) if led:
             yield "by itself, though there is a coordinator"
         case _S.VOTED, _S.COMMITTED if new.last_phase is not Phase.COMMIT:
@@ -158,6 +162,12 @@ def booted(truth: EcuTruth, slot: int) -> Iterator[Finding]:
     image = now.images[slot]
     if image is not None and image not in truth.authorised:
         yield Rule.AUTHORISED, f"booted {image.filename}, which nobody had authorised for it"
+    truth.unproven = truth.unproven + 1 if now.state in _ON_THE_NEW else 0
+    if truth.unproven > (1 if now.state is _S.TRIAL else BOOTS_MAX):
+        yield (
+            Rule.STATES,
+            f"{now.state.value}, and booted {truth.unproven} times in a row without passing its self-test",
+        )
     yield from bootable(truth)
 
 
@@ -222,6 +232,14 @@ def _unassigned(truth: EcuTruth, new: Installation, issued: Issued) -> Iterator[
     yield from _expired(truth)
     if truth.full:
         yield from _unpublished(truth, entry.image, issued)
+
+
+def _newest(truth: EcuTruth, new: Installation) -> Iterator[Finding]:
+    """R1: whatever came between preparing and the order to activate has cancelled it, or bound it to newer Targets."""
+    held = truth.targets
+    if held is None or held.header.version != new.targets_version:
+        version = "none" if held is None else str(held.header.version)
+        yield Rule.AUTHORISED, f"is to start an image of Targets {new.targets_version}, and holds {version}"
 
 
 def _expired(truth: EcuTruth) -> Iterator[str]:

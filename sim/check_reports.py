@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from director.inventory import EcuRecord, Vehicle
 from sim.check_bundle import Manifest, VehicleTruth
+from sim.check_servers import sent
 from sim.issued import read
 from sim.rules import Rule
 from sim.signatures import HASHER
@@ -24,6 +25,8 @@ from uptane.verify.image import installed_image
 Finding: TypeAlias = tuple[Rule, str]
 
 _CONFIRMED: Final = {EcuState.COMMITTED, EcuState.RELEASED}
+LOOKED_AT: Final = 4  # polls between two looks at every ECU are two at most, and one may have begun before
+
 _AT_REST: Final = {*_CONFIRMED, EcuState.IDLE, EcuState.PREPARED}
 
 
@@ -87,8 +90,19 @@ def manifested(vehicle: VehicleTruth, primary: EcuTruth, octets: bytes) -> Itera
     said = file.value
     if primary.manifests.setdefault(said.counter, file.message) != file.message:
         yield Rule.SAID_ONCE, f"signed two manifests with the counter {said.counter}"
+    for entry in said.entries:
+        if entry.report is not None and not _is_kept(vehicle, entry.ecu, entry.report):
+            yield Rule.DURABLE_FIRST, f"signs a manifest with a report of {entry.ecu} that it had not made durable"
     counters = {entry.ecu: _counter(entry.report) for entry in said.entries if entry.report is not None}
     vehicle.manifests[HASHER.sha256(octets)] = Manifest(primary, said.counter, counters)
+
+
+def _is_kept(vehicle: VehicleTruth, ecu: EcuId, octets: bytes) -> bool:
+    file = read(octets)
+    if file is None or not isinstance(file.value, EcuReport):
+        return False
+    counter = file.value.counter
+    return any(truth.reports.get(counter) == file.message for truth in vehicle.lives.get(ecu, ()))
 
 
 def _counter(octets: bytes) -> int:
@@ -97,9 +111,30 @@ def _counter(octets: bytes) -> int:
 
 
 def polled(vehicle: VehicleTruth, manifest: bytes) -> Iterator[Finding]:
-    """What is wrong with a manifest that has just left."""
+    """What is wrong with a poll: it hands in a manifest, or names the latest one, which stands for what is so."""
     if manifest and manifest != vehicle.latest:
         yield Rule.DURABLE_FIRST, "sends a manifest that it had not made durable"
+    for truth in vehicle.ecus.values():
+        truth.off = 0 if truth.node.powered else truth.off + 1
+        if truth.off > LOOKED_AT and not _is_silent(vehicle, truth.ecu):
+            yield Rule.NOT_AHEAD, f"polls for the {truth.off}th time and does not say that {truth.ecu} is silent"
+
+
+def _is_silent(vehicle: VehicleTruth, ecu: EcuId) -> bool:
+    file = read(vehicle.latest)
+    if file is None or not isinstance(file.value, VehicleManifest):
+        return True
+    return any(entry.ecu == ecu and entry.silent_since is not None for entry in file.value.entries)
+
+
+def told(vehicle: VehicleTruth, recorded: Vehicle | None, digest: bytes) -> Iterator[Finding]:
+    """R5: a Primary has heard, and made durable, that the Director admitted the manifest with this digest."""
+    manifest = vehicle.manifests.get(digest)
+    admission = None if recorded is None else recorded.admission
+    if manifest is not None and recorded is not None and manifest.by.key == recorded.primary.ecu.key:
+        counter = 0 if admission is None else admission.counter
+        if counter < manifest.counter:
+            yield Rule.REMEMBERED, f"was told that manifest {manifest.counter} was admitted; {counter} is on record"
 
 
 # --------------------------------------------------------------------------------------------------- the Director
@@ -132,6 +167,7 @@ def on_record(vehicle: VehicleTruth, known: Acknowledged, recorded: Vehicle) -> 
     """What is wrong with what the Director has on record of a vehicle."""
     if recorded is known.looked_at:
         return
+    yield from sent(vehicle, known.looked_at, recorded)
     known.looked_at = recorded
     counter = 0 if recorded.admission is None else recorded.admission.counter
     key = recorded.primary.ecu.key
@@ -162,6 +198,9 @@ def _believed(vehicle: VehicleTruth, record: EcuRecord) -> Iterator[Finding]:
     if assigned is None or not assigned.proven:
         return
     image = installed_image(assigned.image)
+    said = None if record.reported is None else record.reported.report
+    if said is None or said.image != image or said.state not in _AT_REST:
+        yield Rule.NOT_AHEAD, f"{name}: {image.filename} is called proven, and its latest report says otherwise"
     states = _AT_REST if assigned.held else _CONFIRMED
     since = 0 if assigned.held else assigned.targets_version
     proof = truth is not None and any(

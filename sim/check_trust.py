@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
+from sim.check_bundle import VehicleTruth
 from sim.issued import METADATA, Issued, Read, read
 from sim.rules import Rule
-from sim.truth import DIRECTOR, IMAGE, TIME, EcuTruth, clock_of, counter_of, nonce_name, time_keys
+from sim.truth import DIRECTOR, IMAGE, TIME, Clock, EcuTruth, clock_of, counter_of, nonce_name, time_keys
 from uptane.model.ids import TOP_TARGETS, Repository, Role
 from uptane.model.metadata import DirectorTargets, ImageTargets, Root, Snapshot, Timestamp
 from uptane.verify.root import role_authority
@@ -131,10 +132,24 @@ def clocked(truth: EcuTruth) -> Iterator[Finding]:
         yield Rule.FORWARD, f"its time went back from {before.time} to {now.time}"
 
 
-def attested(truth: EcuTruth) -> None:
+def attested(truth: EcuTruth) -> Iterator[Finding]:
     """A time was stored, the same as before or another: it was attested, unless it comes of a Root."""
-    truth.attested = truth.attested or not truth.unattested
-    truth.unattested = False
+    if truth.unattested:
+        truth.unattested = False
+        return
+    truth.attested = True
+    if not truth.asked:
+        yield Rule.SAID_ONCE, "has taken two times for the answer to one nonce"
+    truth.asked = False
+
+
+def boot_clock(truth: EcuTruth) -> None:
+    """A boot begins with the durable time; one that a Root has set back before it was stored is at its floor."""
+    root = truth.root(Repository.DIRECTOR)
+    clock = truth.clock._replace(at=truth.now)
+    if root is not None and not clock.keys <= time_keys(root):
+        clock = Clock(max(truth.floor, root.header.issued), time_keys(root), truth.now)
+    truth.clock = clock
 
 
 def counted(truth: EcuTruth) -> Iterator[Finding]:
@@ -142,4 +157,12 @@ def counted(truth: EcuTruth) -> Iterator[Finding]:
     now = counter_of(truth, truth.records[nonce_name(truth)].octets)
     if now <= truth.nonces:
         yield Rule.SAID_ONCE, f"draws nonce {now} once more; {truth.nonces} was drawn before"
-    truth.nonces = max(truth.nonces, now)
+    truth.draw(now)
+
+
+def asks(vehicle: VehicleTruth, nonces: Iterable[bytes]) -> Iterator[Finding]:
+    """A Primary asks the time service to answer these."""
+    ecus = [truth for lives in vehicle.lives.values() for truth in lives]
+    for nonce in nonces:
+        if not any(nonce in truth.shown for truth in ecus):
+            yield Rule.DURABLE_FIRST, f"asks for an answer to the nonce {nonce.hex()[:8]}, whose count is not durable"

@@ -20,17 +20,17 @@ from typing import Any, Final, TypeAlias
 
 from director.inventory import Vehicle
 from primary import state as primary_state
-from primary.needs import EraseBlob, Forget, Perform, Place, Poll, Save, WriteBlob
-from secondary.needs import Delete, EraseSlot, Progress, Running, Store, WriteSlot
-from sim import check_bundle, check_installation, check_reports, check_rest, check_trust
+from primary.needs import Attest, EraseBlob, Forget, LookAtVehicle, Perform, Poll, Save, WriteBlob
+from secondary.needs import Delete, EraseSlot, PowerCycle, Running, Store, WriteSlot
+from sim import check_bundle, check_installation, check_reports, check_rest, check_slots, check_trust
 from sim.check_bundle import VehicleTruth
 from sim.check_reports import Acknowledged
+from sim.check_servers import Shelf
+from sim.check_slots import SLOT_OF
 from sim.director_server import DirectorServer, issued_files
-from sim.flash import Flash
 from sim.image_server import ImageServer
 from sim.issued import Issued
 from sim.rules import Rule, Violated, Violation
-from sim.secondary_node import SecondaryNode
 from sim.truth import (
     TARGETS,
     TIME,
@@ -51,15 +51,12 @@ from sim.truth import (
 )
 from uptane.errors import StorageFailure
 from uptane.model.ids import EcuId, Filename, Repository, VehicleId
-from uptane.model.limits import ERASES_PER_TARGETS_MAX
 from uptane.verify import record
 from uptane.verify.installation import Installation, factory
 from uptane.verify.trusted import ROOT_FILE
 
 Finding: TypeAlias = tuple[Rule, str]
 Recorded: TypeAlias = Callable[[VehicleId], Vehicle | None]
-
-_SLOT_OF: Final = {Place.SLOT_0: 0, Place.SLOT_1: 1}
 
 
 class Checkers:
@@ -72,6 +69,7 @@ class Checkers:
     def __init__(self, recorded: Recorded, *, halt: bool = True) -> None:
         self.violations: list[Violation] = []
         self.said: Final = Issued()
+        self._shelf = Shelf()
         self._recorded = recorded
         self._halt = halt
         self._ecus: dict[object, EcuTruth] = {}
@@ -82,12 +80,15 @@ class Checkers:
             Delete: lambda truth, need: self._touched(truth, need.name),
             Save: lambda truth, need: self._stored(truth, known_as(need.name), need.octets),
             Forget: lambda truth, need: self._touched(truth, known_as(need.name)),
-            EraseSlot: self._erased,
-            WriteSlot: lambda truth, need: self._wrote(truth, need.slot),
-            EraseBlob: self._erased_blob,
-            WriteBlob: lambda truth, need: self._wrote(truth, _SLOT_OF.get(need.blob.place)),
+            EraseSlot: check_slots.erased,
+            WriteSlot: lambda truth, need: check_slots.touched(truth, need.slot),
+            EraseBlob: check_slots.erased_blob,
+            WriteBlob: lambda truth, need: check_slots.touched(truth, SLOT_OF.get(need.blob.place)),
+            PowerCycle: lambda truth, _need: check_slots.restarted(truth),
+            LookAtVehicle: lambda truth, _need: check_slots.looked(truth),
             Running: self._running,
             Poll: lambda truth, need: check_reports.polled(self._of(truth), need.manifest),
+            Attest: lambda truth, need: check_trust.asks(self._of(truth), need.nonces),
         }
 
     # ------------------------------------------------------------------------------------------------- the servers
@@ -99,7 +100,7 @@ class Checkers:
             if vehicle.issued is not None:
                 self._find("director", self._enter(issued_files(vehicle.issued).values()))
         by_version = sorted(image.records.files.items(), key=lambda file: file[0][1])
-        self._find("image", self._enter(octets for _, octets in by_version))
+        self.published({f"{version}.{role}": octets for (role, version), octets in by_version}, image.records.blobs)
         director.listeners.on_root = self.rooted
         director.listeners.on_issue = self.issued
         director.listeners.on_admitted = self.acknowledged
@@ -114,9 +115,12 @@ class Checkers:
         self._find("director", self._enter(files.values()))
         self._judge_director(vehicle)
 
-    def published(self, files: Mapping[str, bytes], _images: Mapping[bytes, bytes]) -> None:
-        """The Image repository has made these files durable; images are judged where they are installed."""
+    def published(self, files: Mapping[str, bytes], images: Mapping[bytes, bytes]) -> None:
+        """The Image repository has made these files durable, and before them these images, by SHA-256."""
         self._find("image", self._enter(files.values()))
+        self._shelf.take(images)
+        for octets in files.values():
+            self._find("image", self._shelf.judge(octets))
 
     def acknowledged(self, vehicle: VehicleId, digest: bytes) -> None:
         """The Director has durably admitted the manifest with this digest."""
@@ -145,6 +149,7 @@ class Checkers:
             self.booted(node)
             truth = self._ecus[node]
         truth.now = node.now
+        check_slots.look_around(truth)
 
     def after(self, node: SimEcu, effect: object) -> None:
         """An effect was carried out, or was refused by storage."""
@@ -170,7 +175,8 @@ class Checkers:
         self._find(truth.name, self._looked_at(truth))  # what was under way belongs to the life before
         truth.life, truth.now = node.life, node.now
         truth.booting, truth.attested, truth.unattested, truth.tested = True, False, False, None
-        truth.clock = truth.clock._replace(at=truth.now)
+        truth.unsafe_since = None
+        check_trust.boot_clock(truth)
         self._find(truth.name, check_installation.bootable(truth))
 
     def tested(self, node: SimEcu, *, passed: bool) -> None:
@@ -178,6 +184,7 @@ class Checkers:
         truth = self._ecus.get(node)
         if truth is not None:
             truth.tested = passed
+            truth.unproven = 0 if passed else truth.unproven
 
     # ------------------------------------------------------------------------------------------------------ the end
 
@@ -210,7 +217,7 @@ class Checkers:
     def _stored(self, truth: EcuTruth, name: str, octets: bytes) -> Iterator[Finding]:
         yield from self._touched(truth, name)
         if name == TIME and octets_of(truth, TIME) == octets:
-            check_trust.attested(truth)
+            yield from check_trust.attested(truth)
 
     def _touched(self, truth: EcuTruth, name: str) -> Iterator[Finding]:
         """A record may be another one now."""
@@ -263,6 +270,8 @@ class Checkers:
             if moved:
                 yield from check_reports.manifested(vehicle, truth, octets)
             vehicle.latest = octets
+        elif name == primary_state.ADMITTED and octets is not None and moved:
+            yield from check_reports.told(vehicle, self._recorded(truth.vehicle), octets)
         elif name.startswith(primary_state.REPORTS) and octets is not None and moved:
             lives = vehicle.lives.get(EcuId(name.removeprefix(primary_state.REPORTS)), [])
             yield from check_reports.reported(lives, octets)
@@ -296,37 +305,7 @@ class Checkers:
             if truth.primary and not is_floor(name) and name not in {installed_name(truth), nonce_name(truth), TIME}:
                 self._find(truth.name, self._of_primary(truth, name, moved=True))
 
-    # -------------------------------------------------------------------------------------------------------- slots
-
-    def _erased(self, truth: EcuTruth, need: EraseSlot) -> Iterator[Finding]:
-        yield from self._wrote(truth, need.slot)
-        try:
-            done = _slots(truth)[need.slot].progress() == Progress(need.tag, 0)
-        except StorageFailure:
-            done = False
-        if done:
-            yield from self._worn(truth, need.slot)
-
-    def _erased_blob(self, truth: EcuTruth, need: EraseBlob) -> Iterator[Finding]:
-        slot = _SLOT_OF.get(need.blob.place)
-        yield from self._wrote(truth, slot)
-        if slot is not None:
-            yield from self._worn(truth, slot)
-
-    def _worn(self, truth: EcuTruth, slot: int) -> Iterator[Finding]:
-        targets = truth.targets
-        place = slot, 0 if targets is None else targets.header.version
-        count = truth.erases[place] = truth.erases.get(place, 0) + 1
-        if count > ERASES_PER_TARGETS_MAX:
-            yield Rule.WEAR, f"erases slot {slot} for the {count}th time under Targets {place[1]}"
-
-    def _wrote(self, truth: EcuTruth, slot: int | None) -> Iterator[Finding]:
-        if slot is None:
-            return
-        now = truth.installation
-        if slot in {now.running, now.home}:
-            what = "runs" if slot == now.running else "falls back to"
-            yield Rule.WEAR, f"changes slot {slot}, which it {what}"
+    # ------------------------------------------------------------------------------------------------- other effects
 
     def _running(self, truth: EcuTruth, need: Running) -> Iterator[Finding]:
         truth.booting = False
@@ -355,11 +334,6 @@ class Checkers:
 
 
 _NOTHING: Final = Held()
-
-
-def _slots(truth: EcuTruth) -> tuple[Flash, Flash]:
-    assert isinstance(truth.node, SecondaryNode), "only Secondaries have slots of flash"
-    return truth.node.slots
 
 
 def _restore_floor(truth: EcuTruth, name: str) -> None:

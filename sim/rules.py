@@ -58,8 +58,8 @@ class Rule(Enum):
     NOT_AHEAD = (
         "R6",
         (
-            "every report on record was signed by its ECU and says what was durable there, and the Director calls "
-            "proven only what the ECU had committed or released"
+            "every report on record was signed by its ECU and says what was durable there, the Director calls proven "
+            "only what the ECU had committed or released, and an ECU without power is declared silent"
         ),
         "against operators who believe in updates that never were",
     )
@@ -79,8 +79,9 @@ class Rule(Enum):
     ONE_DECISION = (
         "R9",
         (
-            "a bundle under one Targets version is committed or rolled back and never both, and is committed only "
-            "after every participant has voted"
+            "a bundle under one Targets version is committed or rolled back and never both; participants start one "
+            "after the other, are committed when all have voted and released when all have committed; only whom newer "
+            "Targets leave out is not waited for"
         ),
         "against transactions that end in two ways",
     )
@@ -122,13 +123,29 @@ class Rule(Enum):
     )
     DURABLE_FIRST = (
         "R16",
-        "nothing is told that is not durable yet: no manifest before its record, no order before its journal",
+        (
+            "nothing is told or done that is not durable yet: no manifest or nonce before its record, no order before "
+            "its journal, no erase before the record says that the slot holds nothing"
+        ),
         "against nodes that contradict themselves after a power cut",
     )
     RAISED = (
         "R17",
         "no machine ends in an exception, and none stops for good",
         "against crashes, whoever causes them",
+    )
+    PARKED = (
+        "R18",
+        "while a vehicle moves nothing is erased, no ECU restarts because it was asked to, and no transaction begins",
+        "people in the vehicle",
+    )
+    SENDABLE = (
+        "R19",
+        (
+            "servers issue nothing that honest vehicles have to refuse: no image without its octets, below a counter "
+            "that was given, for other hardware, or newly for an ECU that is silent"
+        ),
+        "against fleets that are stuck by their own servers",
     )
 
 
