@@ -25,7 +25,7 @@ class Account:
         self._judge = judge
         self._say = say
         self._restart_ns = restart_ns
-        self._errors = False  # somebody may have counted some
+        self._errors = False  # somebody may have counted some, or be late because of one
         self._slot_ns = judge.durations.bits(QUIET_BITS)  # from the end of the acknowledge slot to the next frame
         self._late_ns = judge.durations.bits(LATE_BITS)
 
@@ -42,9 +42,10 @@ class Account:
         attempt = run.attempt
         for recovery in self.recoveries:
             recovery.passed(run.latest_ns, run.until_ns)
-        for each in self._judge.controllers:
-            if each.late:
-                self._stays_late(each, run)
+        if self._errors:
+            for each in self._judge.controllers:
+                if each.late:
+                    self._stays_late(each, run)
         if run.ends_ns:
             self._judge.faults.passed(len(run.ends_ns))
             self._good(run, run.ends_ns, sum(run.ends_ns) - sum(run.starts_ns), None)

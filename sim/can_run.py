@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from sim.can_bits import Durations, write
@@ -73,7 +74,7 @@ class Sender:
         return self.job.frames[self.job.at]
 
 
-@dataclass(slots=True)
+@dataclass
 class Run:
     """Good frames of one job, one after the other, then perhaps an attempt that is no such frame."""
 
@@ -117,10 +118,10 @@ class Run:
             return self.begun_ns + self.attempt.verdict.lasts_ns
         return self.ends_ns[-1]
 
-    @property
-    def parties(self) -> list[Controller]:
+    @cached_property
+    def parties(self) -> tuple[Controller, ...]:
         """Who sends in it, and so does not receive."""
-        return [self.sender.controller, *(each.controller for each in (*self.also, *self.losers))]
+        return (self.sender.controller, *(each.controller for each in (*self.also, *self.losers)))
 
 
 def first_difference(frames: Sequence[CanFrame], durations: Durations) -> tuple[int, list[bool]] | None:
