@@ -265,6 +265,16 @@ def test_a_full_director_turns_away_what_is_over() -> None:
     assert outcome.load["polls_turned_away"] > 50
 
 
+@pytest.mark.parametrize("spread", [True, False])
+def test_a_director_with_little_to_spare_is_reached_again_by_a_fleet_that_spreads_itself(*, spread: bool) -> None:
+    """Three times the usual load is all it takes: those that come back together keep each other out."""
+    policy = Policy(canary=200, quorum_percent=1, soak_s=0)
+    terms = Terms(spread, capacity=2)
+    outcome = Fleet(Settings(vehicles=200, outage_min=5, asleep=0, revoked=0, terms=terms, policy=policy)).run()
+    left_out = any("not answered after the outage" in sentence for sentence in outcome.violations)
+    assert left_out is not spread
+
+
 def test_what_the_director_does_is_counted() -> None:
     ticks = iter(range(0, 10**12, 1_000))
     fleet = Fleet(replace(SMALL, full=0, asleep=0, revoked=0), Load(lambda: next(ticks)))
