@@ -49,7 +49,8 @@ def assign(
 ) -> tuple[Vehicle, list[Ordered]]:
     """The vehicle with the order entered, and what became of each selection.
 
-    With `every` the order goes to the whole fleet: a vehicle without such an ECU is left out, not a mistake.
+    With `every` the order goes to the whole fleet: a vehicle without such an ECU is left out, not a mistake; nor is an
+    ECU mistaken that runs already what is withdrawn.
 
     Raises:
         Declined: an unknown ECU or image, wrong hardware, a filename the ECU does not take, an image larger than its
@@ -61,7 +62,11 @@ def assign(
         for record in _selected(vehicle, selection, every=every):
             if record.ecu.id in outcomes:
                 raise Declined(Reason.INVALID, f"{vehicle.id}/{record.ecu.id} is selected twice")
-            outcomes[record.ecu.id] = ordered = _ordered(vehicle, record, selection, word)
+            if every and selection.image is None and _keeps(record):
+                ordered = Ordered(record, selection, KEPT)  # else nothing could be taken back from a whole fleet
+            else:
+                ordered = _ordered(vehicle, record, selection, word)
+            outcomes[record.ecu.id] = ordered
             again = again or ordered.note == AGAIN
     changed = vehicle.with_records({ecu: ordered.record for ecu, ordered in outcomes.items()})
     return replace(changed, reissue=vehicle.reissue or again), list(outcomes.values())
@@ -69,6 +74,9 @@ def assign(
 
 AGAIN = "goes out again under a new version"
 """The note of an order for what was sent out already and never proven."""
+
+KEPT = "it runs this already: nothing to withdraw"
+"""The note of an ECU that an order taken back from the whole fleet does not change."""
 
 
 def judge_selections(selections: Sequence[Selection]) -> None:
@@ -128,12 +136,21 @@ def _ordered(vehicle: Vehicle, record: EcuRecord, selection: Selection, word: Wo
 
 def _withdrawn(vehicle: Vehicle, record: EcuRecord) -> EcuRecord:
     """The record without order and without entry: the ECU keeps what it has."""
-    if record.assigned is not None and (record.assigned.proven or record.assigned.held):
-        if record.wanted is None or record.wanted.octets == record.assigned.image.octets:
-            text = f"{vehicle.id}/{record.ecu.id} runs {record.assigned.image.filename} already: nothing to withdraw"
-            raise Declined(Reason.REFUSED, text)
+    assigned = record.assigned
+    if assigned is not None and _keeps(record):
+        text = f"{vehicle.id}/{record.ecu.id} runs {assigned.image.filename} already: nothing to withdraw"
+        raise Declined(Reason.REFUSED, text)
+    if assigned is not None and (assigned.proven or assigned.held):
         return replace(record, wanted=None)
     return replace(record, wanted=None, assigned=None)
+
+
+def _keeps(record: EcuRecord) -> bool:
+    """Whether nothing is ordered that the ECU does not run already."""
+    assigned = record.assigned
+    if assigned is None or not (assigned.proven or assigned.held):
+        return False
+    return record.wanted is None or record.wanted.octets == assigned.image.octets
 
 
 def _judge(vehicle: Vehicle, record: EcuRecord, image: Image) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from director.admit import admit
-from director.assign import AGAIN, Selection, assign, filenames, judge_selections, outcome_notes
+from director.assign import AGAIN, KEPT, Ordered, Selection, assign, filenames, judge_selections, outcome_notes
 from director.errors import Declined, Reason
 from director.inventory import Vehicle
 from tests.unit.director.garage import NOW, VERIFIER, Said, Words, decide, image, vehicle
@@ -22,8 +22,8 @@ def to_ecu(ecu: str, name: str | None) -> Selection:
     return Selection(EcuId(ecu), None, None if name is None else Filename(name))
 
 
-def to_hardware(hardware: str, name: str) -> Selection:
-    return Selection(None, HardwareId(hardware), Filename(name))
+def to_hardware(hardware: str, name: str | None) -> Selection:
+    return Selection(None, HardwareId(hardware), None if name is None else Filename(name))
 
 
 @pytest.fixture
@@ -184,6 +184,31 @@ def test_what_runs_is_not_withdrawn(present: Vehicle, word: Said) -> None:
     issued, _, _ = decide(present, word)
     with pytest.raises(Declined, match="runs brake-0 already"):
         assign(issued, [to_ecu("brake", None)], word, every=False)
+
+
+def test_an_order_is_taken_back_from_a_whole_fleet_although_some_of_it_runs_the_image(
+    present: Vehicle, word: Said
+) -> None:
+    """A campaign that halts: one vehicle is proven to run the image, one was sent it, one was never ordered it."""
+    never, _, _ = decide(present, word)
+    sent, _, _ = decide(assign(never, [to_ecu("brake", "brake-1")], word, every=True)[0], word)
+    record = sent.find(EcuId("brake"))
+    assert record is not None
+    assert record.assigned is not None
+    proven = sent.with_records(
+        {record.ecu.id: replace(record, wanted=None, assigned=replace(record.assigned, proven=True))}
+    )
+    withdrawal = [to_hardware("brake-hw", None)]
+    for kept in (never, proven):
+        assert assign(kept, withdrawal, word, every=True) == (kept, [Ordered(kept.ecus[1], withdrawal[0], KEPT)])
+        with pytest.raises(Declined, match="nothing to withdraw"):
+            assign(kept, withdrawal, word, every=False)
+    back, outcomes = assign(sent, withdrawal, word, every=True)
+    assert [each.note for each in outcomes] == ["withdrawn"]
+    assert back.ecus[1].wanted is None
+    assert back.ecus[1].assigned is None
+    ordered_anew, _ = assign(proven, [to_ecu("brake", "brake-2")], word, every=True)
+    assert assign(ordered_anew, withdrawal, word, every=True)[0].ecus[1].wanted is None
 
 
 @pytest.mark.parametrize(
