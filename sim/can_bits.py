@@ -43,6 +43,12 @@ class Durations:
         return nominal * NS_PER_S // self.speed.nominal + fast * NS_PER_S // self.speed.data
 
 
+@lru_cache(maxsize=16)
+def durations(speed: BusSpeed, *, extended: bool = True) -> Durations:
+    """Those of all buses of this speed, which remember the same frames."""
+    return Durations(speed, extended=extended)
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """The bits of one frame as its sender puts them on the wire, stuffed, from the start to the end of frame."""

@@ -17,7 +17,7 @@ from random import Random
 from typing import Final
 
 from sim.can_account import Account, Monitor, Say
-from sim.can_bits import QUIET_BITS, SUSPEND_BITS, Durations
+from sim.can_bits import QUIET_BITS, SUSPEND_BITS, durations
 from sim.can_controller import Accepts, Controller, Hear, Job
 from sim.can_faults import QUIET, BusFaults, Faults, Noise
 from sim.can_run import Cause, Filter, Judge, Run, Sender, first_difference
@@ -52,12 +52,13 @@ class CanBus:
         self.controllers: list[Controller] = []
         self._clock = clock
         self._dice = dice
-        self._durations = Durations(speed, extended=extended)
+        self._durations = durations(speed, extended=extended)
         self._noise = Noise(dice)
         self._judge = Judge(self.controllers, self._durations, Faults(dice, faults), self._noise)
         self._account = Account(self._judge, say, restart_ms * NS_PER_MS)
         self._run: Run | None = None
         self._plan = 0  # events of earlier plans are void
+        self._gone: list[Controller] = []  # broken ones that are silent now
         self._telling = False  # callbacks are being made: what they submit is arbitrated after the last of them
 
     def attach(self, node: str, accepts: Accepts, hear: Hear) -> Controller:
@@ -102,6 +103,12 @@ class CanBus:
     def _silence(self, broken: Controller) -> None:
         broken.reset()
         self.controllers.remove(broken)
+        self._gone.append(broken)
+
+    @property
+    def busy_ns(self) -> int:
+        """How long there have been frames on it, all nodes' and with errors or without."""
+        return sum(each.traffic.busy_ns for each in (*self.controllers, *self._gone))
 
     # ------------------------------------------------------------------------------------ what controllers call
 

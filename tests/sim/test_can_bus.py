@@ -350,6 +350,7 @@ def test_a_babbling_node_takes_the_whole_bus_for_its_time() -> None:
     end_ns = line.heard["b"][-1][0]
     assert 50 * NS_PER_MS + last(RUN[1:]) <= end_ns < 50 * NS_PER_MS + last(RUN) + 2 * last([BABBLE])
     assert len(line.bus.controllers) == 3
+    assert line.bus.busy_ns == end_ns  # it never was idle
 
 
 def test_a_man_in_the_middle_alters_and_drops_what_others_hear() -> None:
