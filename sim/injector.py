@@ -28,8 +28,11 @@ from sim.storage import RecordFaults
 from sim.vehicle import SimVehicle
 from sim.verbs import Verb
 
-# Records whose loss ends an ECU by design: without its Roots it has nothing to believe anybody by.
-VITAL: Final = frozenset({"director/root", "image/root", "metadata/director/root", "metadata/image/root"})
+# Records whose loss ends an ECU by design: without its Roots it has nothing to believe anybody by. A Primary that does
+# not know what its slots hold does not start, and its exchange is another story.
+VITAL: Final = frozenset(
+    {"director/root", "image/root", "metadata/director/root", "metadata/image/root", "installed/own"}
+)
 RESTART_NS: Final = 5 * NS_PER_S  # before whoever watches a server starts it again
 ERRORS: Final = 255  # of a controller; with one more it leaves the bus
 STORM: Final = 0.3  # of all frames are destroyed
@@ -93,6 +96,8 @@ class Injector:
         self._world.fuses.disarm()
         for fault, _ in list(self._open.values()):
             self._end(fault)
+        for server in self._servers().values():
+            server.hold()
         for vehicle in self._world.vehicles.values():
             for node in vehicle.nodes():
                 node.records.faults = RecordFaults()

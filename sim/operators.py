@@ -173,7 +173,7 @@ class Operators:
             if vehicle.revoked:
                 self._try("bring back", _bringing_back(self._servers, vehicle))
             for node in vehicle.secondaries.values():
-                if any(slot.faults.endurance is not None for slot in node.slots):
+                if node.dead or any(slot.faults.endurance is not None for slot in node.slots):
                     self._exchange(node.name)
         self.insist()
 

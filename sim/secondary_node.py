@@ -109,10 +109,8 @@ class SecondaryNode(Node):
 
     def boot(self) -> None:
         """Begin with what is durable; an ECU that has no state to start from stays dead."""
-        marks = (self.slots[0].progress(), self.slots[1].progress())
         try:
-            found = Found(self.records.everything(), marks, self.records.damaged())
-            self.machine = Secondary(self.facts, found, self._interlock, self.now)
+            self.machine = Secondary(self.facts, self._found(), self._interlock, self.now)
         except (Rejected, Malformed, StorageFailure) as error:
             self.dead = f"{type(error).__name__}: {error}"
             self.say(Verb.TROUBLE, f"does not boot: {self.dead}")
@@ -121,6 +119,16 @@ class SecondaryNode(Node):
         self.dead = ""
         self.can.listening = True
         self.give(PowerUp())
+
+    def _found(self) -> Found:
+        """What is durable, as secondary/shell/provision.py finds it.
+
+        Raises:
+            StorageFailure: the installation's record is lost: nobody can know what the slots hold.
+        """
+        self.records.load(INSTALLATION)
+        found = self.records.everything()
+        return Found(found, (self.slots[0].progress(), self.slots[1].progress()), self.records.damaged())
 
     def lose_power(self, during: object) -> None:
         """Storage keeps what it promised; the controller falls silent."""

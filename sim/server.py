@@ -103,6 +103,10 @@ class Server(ABC):
         """Die at one of the next durable moments; at which, the dice say."""
         self._fuse = dice.randrange(MOMENTS_AHEAD)
 
+    def hold(self) -> None:
+        """No crash that was to come comes any more."""
+        self._fuse = None
+
     def restart(self) -> None:
         """Come up again with what is durable."""
         if not self.up:
