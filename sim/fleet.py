@@ -113,7 +113,7 @@ class Fleet:
         """Some vehicles fall asleep, some lose their access, the others get a new image in waves, or a halt."""
         founded, story, revoked = self.founded, self._story, frozenset(self._draw.revoked)
         for place in self._draw.asleep:
-            self._vehicles[place].sleep()
+            self._vehicles[place].switch_off()
         for place in self._draw.revoked:
             founded.director.operate(Revoke(founded.director.known(self._vehicles[place].id)))
         publish_new(founded)
@@ -152,7 +152,7 @@ class Fleet:
         """Days pass in which nobody is awake; then those that slept are switched on."""
         for vehicle in self._vehicles:
             if vehicle.awake:
-                vehicle.sleep()
+                vehicle.switch_off()
         pass_time(self.clock, self.settings.asleep_days * DAY_S * NS_PER_S)
         self._wake([self._vehicles[place] for place in self._draw.asleep], WAKING_S)
         return self._pass("those that slept wake", WAKING_S + AFTER_S)
@@ -163,7 +163,7 @@ class Fleet:
         """Switch vehicles on, spread over a while; all in the same second when nothing is to be spread."""
         for vehicle in vehicles:
             delay_ns = self._dice.randrange(within_s * NS_PER_S) if self.settings.terms.spread else 0
-            self.clock.after(delay_ns, vehicle.wake)
+            self.clock.after(delay_ns, vehicle.switch_on)
 
     def _pass(self, scene: str, duration_s: int) -> Rates:
         """Let this time pass; what arrived meanwhile."""

@@ -103,14 +103,14 @@ class CoarseVehicle:
         """What it boots now."""
         return self._installation.image
 
-    def wake(self) -> None:
+    def switch_on(self) -> None:
         """Switch it on: it boots."""
         assert not self.awake
         self.awake = True
         self._failures = 0
         self._later(BOOT_NS, self._booted)
 
-    def sleep(self) -> None:
+    def switch_off(self) -> None:
         """Switch it off."""
         assert self.awake
         self.awake = self._again = False

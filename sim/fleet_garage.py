@@ -51,11 +51,11 @@ class FleetVehicle(Protocol):
         """Whether it is switched on."""
         ...
 
-    def wake(self) -> None:
+    def switch_on(self) -> None:
         """Switch it on."""
         ...
 
-    def sleep(self) -> None:
+    def switch_off(self) -> None:
         """Switch it off."""
         ...
 

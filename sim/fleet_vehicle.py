@@ -118,13 +118,13 @@ class FullVehicle:
         assert self._means.hasher.sha256(self._slots[installation.running]) == image.sha256, "boots something else"
         return image
 
-    def wake(self) -> None:
+    def switch_on(self) -> None:
         """Switch it on: it boots."""
         assert not self.awake
         self.awake = True
         self._later(BOOT_NS, self._boot)
 
-    def sleep(self) -> None:
+    def switch_off(self) -> None:
         """Switch it off: all but what is durable is gone."""
         assert self.awake
         self.awake = False

@@ -79,7 +79,7 @@ class Lane:
 
     def live(self) -> None:
         """Wake, get an update, an outage, a day and a half in which metadata are renewed, a night, an hour."""
-        self.vehicle.wake()
+        self.vehicle.switch_on()
         pass_time(self.clock, 700 * NS_PER_S)
         self.order()
         pass_time(self.clock, 2_000 * NS_PER_S)
@@ -87,9 +87,9 @@ class Lane:
         pass_time(self.clock, 1_000 * NS_PER_S)
         self.servers.down = False
         pass_time(self.clock, 130_000 * NS_PER_S)
-        self.vehicle.sleep()
+        self.vehicle.switch_off()
         pass_time(self.clock, 90_000 * NS_PER_S)
-        self.vehicle.wake()
+        self.vehicle.switch_on()
         pass_time(self.clock, 3_600 * NS_PER_S)
 
 
@@ -116,16 +116,16 @@ def test_both_go_on_alike_when_they_are_switched_off_in_the_middle_of_an_update(
     reports = []
     for full in (True, False):
         lane = Lane(full=full, health=Health.GOOD)
-        lane.vehicle.wake()
+        lane.vehicle.switch_on()
         pass_time(lane.clock, 700 * NS_PER_S)
         lane.order()
         lane.polls.clear()
         while not any(answer is not None and answer.files for _, _, answer in lane.polls):
             lane.clock.step()
         pass_time(lane.clock, off_ms * NS_PER_MS)
-        lane.vehicle.sleep()
+        lane.vehicle.switch_off()
         pass_time(lane.clock, 1_000 * NS_PER_S)
-        lane.vehicle.wake()
+        lane.vehicle.switch_on()
         pass_time(lane.clock, 4_000 * NS_PER_S)
         record = lane.founded.director.known(lane.vehicle.id).primary
         assert record.running == lane.vehicle.running
