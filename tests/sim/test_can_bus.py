@@ -211,6 +211,20 @@ def test_a_lone_node_is_heard_by_the_first_that_comes(offset: int) -> None:
     assert line.frames("b") == [FRAME]
 
 
+@pytest.mark.parametrize(("before_end", "first"), [(12, 3), (11, 3), (10, 4), (1, 4)])
+def test_who_comes_in_a_run_hears_what_begins_11_bits_later(before_end: int, first: int) -> None:
+    line = Line()
+    line.b.listening = False
+    line.a.send(RUN)
+
+    def come() -> None:
+        line.b.listening = True
+
+    line.clock.at(last(RUN[:3]) - before_end * BIT_NS, come)
+    line.run()
+    assert line.frames("b") == RUN[first:]
+
+
 def test_who_is_cut_in_a_run_hears_none_of_it() -> None:
     line = Line()
     line.a.send(RUN)
