@@ -177,7 +177,9 @@ class Checkers:
         truth.booting, truth.attested, truth.unattested, truth.tested = True, False, False, None
         truth.unsafe_since = None
         check_trust.boot_clock(truth)
-        self._find(truth.name, check_installation.bootable(truth))
+        known = truth.records.get(installed_name(truth), _NOTHING)
+        if known.octets is not None or known.sound:  # one that lost it does not start: nobody knows what the slots hold
+            self._find(truth.name, check_installation.bootable(truth))
 
     def tested(self, node: SimEcu, *, passed: bool) -> None:
         """The self-test of what runs has said this."""

@@ -67,4 +67,42 @@ FOUND: tuple[tuple[str, str], ...] = (
         5 5585 garbled v1 29613 1 80
         """,
     ),
+    (
+        "An ECU that lost the record of its commit was told to release for ever, and never to commit again.",
+        """
+        plan 1 seed 5083 image 3000 calm 39688
+        vehicle 1 head body:partial:fast
+        vehicle 2 head seat:partial:fast body:partial:classic brake:partial:classic
+        2 7011 assign v2 0 0 0
+        4 8934 flicker v2.seat 9000 22 1
+        7 22447 rot v2.body 0 2 0
+        8 24226 flicker v2.seat 0 37 0
+        9 25351 blackout v2.seat 20 0 0
+        10 26888 blackout v2.seat 9000 2 1
+        """,
+    ),
+    (
+        "The simulator's own: a server died after the calm, and nobody started it again.",
+        """
+        plan 1 seed 5002 image 64 calm 85787
+        vehicle 1 head light:full:fast brake:partial:fast
+        vehicle 2 head
+        5 54128 assign v1 0 0 0
+        6 56588 revert v2 0 0 0
+        24 56919 lossy v2 6452 1 80
+        25 63625 crash director 7925 0 0
+        """,
+    ),
+    (
+        "The simulator's own: an ECU whose record of its slots was lost was started as if it had left the factory.",
+        """
+        plan 1 seed 5090 image 3000 calm 76152
+        vehicle 1 head brake:partial:classic light:partial:classic body:full:fast
+        vehicle 2 head door:partial:classic
+        2 7363 assign v2 0 0 0
+        3 13455 withdraw v2 0 0 0
+        10 20273 rot v2.door 0 2 1
+        16 37782 flicker v2.door 20 1 1
+        """,
+    ),
 )
