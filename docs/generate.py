@@ -1,4 +1,4 @@
-"""Write docs/checks.md, and the parts of docs/wire.md that stand between markers; a test proves that they are fresh."""
+"""Write docs/checks.md, and the parts of other pages that stand between markers; a test proves that they are fresh."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 
 from bench import sizes
 from docs import examples
+from sim.plan import Act, Fault
+from sim.rules import Rule
 from uptane.errors import Check
 from uptane.model.reports import EcuState, Phase
 from uptane.verify.states import NEXT, PHASES, Event
@@ -96,6 +98,22 @@ def measured() -> str:
     return _table(heads, [[name, *(_shown(cell.get(column)) for column in columns)] for name, cell in cells.items()])
 
 
+def faults() -> str:
+    """What can go wrong in a simulation."""
+    return _table(["fault", "what it is"], ([f"`{fault.value}`", fault.text] for fault in Fault))
+
+
+def acts() -> str:
+    """What people do in a simulation."""
+    return _table(["act", "what it is"], ([f"`{act.value}`", act.text] for act in Act))
+
+
+def rules() -> str:
+    """What must always hold."""
+    rows = ([rule.value, f"`{rule.name}`", rule.text, rule.protects] for rule in Rule)
+    return _table(["rule", "name", "what holds", "protects"], rows)
+
+
 def filled(text: str, marker: str, content: str) -> str:
     """`text` with `content` between the two markers of that name."""
     begin, end = f"<!-- {marker} -->\n", f"<!-- /{marker} -->"
@@ -110,11 +128,13 @@ def main() -> None:
     """Write the files beside this one."""
     folder = Path(__file__).parent
     folder.joinpath("checks.md").write_text(checks(), encoding="utf-8")
-    wire = folder / "wire.md"
-    text = wire.read_text(encoding="utf-8")
-    for marker, content in (("examples", worked), ("states", states), ("phases", phases), ("sizes", measured)):
-        text = filled(text, marker, content())
-    wire.write_text(text, encoding="utf-8")
+    wire = (("examples", worked), ("states", states), ("phases", phases), ("sizes", measured))
+    simulation = (("faults", faults), ("acts", acts), ("rules", rules))
+    for page, parts in (("wire.md", wire), ("simulation.md", simulation)):
+        text = (folder / page).read_text(encoding="utf-8")
+        for marker, content in parts:
+            text = filled(text, marker, content())
+        (folder / page).write_text(text, encoding="utf-8")
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
-from typing import Final
+from typing import Final, Self
 
 from sim.dice import stream
 from sim.founding import EcuPlan, VehiclePlan
@@ -20,53 +20,61 @@ from uptane.model.ids import EcuId, HardwareId, VehicleId
 SEED_MAX: Final = 2**63 - 1
 
 
-class Fault(StrEnum):
-    """A kind of fault; what `where`, `for_ms`, `count` and `amount` mean to it."""
+class _Kind(StrEnum):
+    """A word that is a str like any other, and says to people what it means."""
 
-    CUT = "cut"  # a node, off for_ms: its power fails at its count-th durable effect; amount 1: in its middle
-    FLICKER = "flicker"  # a node, off for_ms: its power fails at its count-th effect of any kind
-    BLACKOUT = "blackout"  # a node, off for_ms: at its count-th durable effect the whole vehicle loses power
-    UNPLUG = "unplug"  # an ECU is not there for_ms
-    FULL = "full"  # a node's storage takes nothing for_ms
-    ROT = "rot"  # a node: its next cut damages the newest copy of one record; amount 1: both
-    WORN = "worn"  # a Secondary: the next erase of a slot fails, count times
-    MOVING = "moving"  # a vehicle moves for_ms: nothing may be programmed or activated
-    UNWELL = "unwell"  # an ECU: whatever is new there fails its self-test for_ms; amount 1: it does not come up
-    PARTITION = "partition"  # a vehicle does not reach a server for_ms
-    LOSSY = "lossy"  # a vehicle's calls are lost, amount of a hundred, for_ms
-    GARBLED = "garbled"  # a vehicle's answers are cut short, amount of a hundred, for_ms
-    SLOW = "slow"  # a vehicle's calls take amount ms more, for_ms, and overtake each other
-    TWICE = "twice"  # a vehicle's calls are made twice, amount of a hundred, for_ms
-    DEAF = "deaf"  # a bus: receivers miss amount of 10,000 frames for_ms
-    NOISE = "noise"  # a bus: amount of 10,000 frames are destroyed and sent again, for_ms
-    ECHO = "echo"  # a bus: amount of 10,000 frames are heard twice, for_ms
-    BABBLE = "babble"  # a bus: somebody sends nothing but its highest priority for_ms
-    BUS_OFF = (
-        "bus-off"  # a Secondary leaves the bus: its error counter is at its limit, and frames are destroyed for_ms
-    )
-    INTRUDER = (
-        "intruder"  # somebody without keys on a bus, for_ms: replays frames, asks as a tester, answers for others
-    )
-    PROXY = "proxy"  # somebody without keys between vehicles and servers, for_ms: gives old and foreign answers
-    CRASH = "crash"  # a server dies at its count-th durable effect, and is away for_ms
-    SKEW = "skew"  # a server's clock is wrong by amount seconds for_ms
+    text: str
+
+    def __new__(cls, word: str, text: str) -> Self:
+        kind = str.__new__(cls, word)
+        kind._value_ = word
+        kind.text = text
+        return kind
 
 
-class Act(StrEnum):
+class Fault(_Kind):
+    """A kind of fault; `text` says what `where`, `for_ms`, `count` and `amount` mean to it."""
+
+    CUT = "cut", "a node, off for_ms: its power fails at its count-th durable effect; amount 1: in its middle"
+    FLICKER = "flicker", "a node, off for_ms: its power fails at its count-th effect of any kind"
+    BLACKOUT = "blackout", "a node, off for_ms: at its count-th durable effect the whole vehicle loses power"
+    UNPLUG = "unplug", "an ECU is not there for_ms"
+    FULL = "full", "a node's storage takes nothing for_ms"
+    ROT = "rot", "a node: its cuts from then on damage the newest copy of a record; amount 1: every copy"
+    WORN = "worn", "a Secondary: erasing one of its slots fails, until a workshop exchanges it"
+    MOVING = "moving", "a vehicle moves for_ms: nothing may be programmed or activated"
+    UNWELL = "unwell", "an ECU: whatever is new there fails its self-test for_ms; amount 1: it does not come up"
+    PARTITION = "partition", "a vehicle does not reach a server for_ms"
+    LOSSY = "lossy", "a vehicle's calls are lost, amount of a hundred, for_ms"
+    GARBLED = "garbled", "a vehicle's answers are cut short, amount of a hundred, for_ms"
+    SLOW = "slow", "a vehicle's calls take amount ms more, for_ms, and overtake each other"
+    TWICE = "twice", "a vehicle's calls are made twice, amount of a hundred, for_ms"
+    DEAF = "deaf", "a bus: receivers miss amount of 10,000 frames for_ms"
+    NOISE = "noise", "a bus: amount of 10,000 frames are destroyed and sent again, for_ms"
+    ECHO = "echo", "a bus: amount of 10,000 frames are heard twice, for_ms"
+    BABBLE = "babble", "a bus: somebody sends nothing but its highest priority for_ms"
+    BUS_OFF = "bus-off", "a Secondary's error counter is at its limit, and frames are destroyed for_ms: it leaves"
+    INTRUDER = "intruder", "somebody without keys on a bus for_ms: replays, asks as a tester, answers for others"
+    PROXY = "proxy", "somebody without keys between vehicles and servers, for_ms: gives old and foreign answers"
+    CRASH = "crash", "a server dies at one of its next durable effects, and is away for_ms"
+    SKEW = "skew", "a server's clock is wrong by amount seconds for_ms"
+
+
+class Act(_Kind):
     """What an operator or a workshop does."""
 
-    ASSIGN = "assign"  # a vehicle: every ECU gets its next image; with amount, a bit mask of them
-    REVERT = "revert"  # a vehicle: the images before the latest are signed again, with higher counters, and assigned
-    RESIZE = "resize"  # a vehicle: as assign, with images of amount octets
-    REVOKE = "revoke"  # a vehicle: its certificate holds no more; it comes back at the end
-    WITHDRAW = "withdraw"  # a vehicle: the images last assigned to it are taken out of the Image repository
-    EXCHANGE = "exchange"  # an ECU: a workshop puts in another one, with a factory image and a new key
-    ROTATE_DIRECTOR = "rotate-director"  # a new Director Root names new online keys
-    ROTATE_TIME = "rotate-time"  # a new Director Root names another time key
-    ROTATE_IMAGE = "rotate-image"  # a new Image Root names new online keys
-    ROTATE_SUPPLIER = "rotate-supplier"  # the Image Targets delegate to another key of the supplier
-    RENEW = "renew"  # every Root is signed again with a later expiry
-    SLEEP = "sleep"  # all vehicles are parked without power for amount days
+    ASSIGN = "assign", "a vehicle: every ECU gets its next image; with amount, a bit mask of them"
+    REVERT = "revert", "a vehicle: the images before the latest are signed again, with higher counters, and assigned"
+    RESIZE = "resize", "a vehicle: as assign, with images of amount octets"
+    REVOKE = "revoke", "a vehicle: its certificate holds no more; it comes back at the end"
+    WITHDRAW = "withdraw", "a vehicle: the images last assigned to it are taken out of the Image repository"
+    EXCHANGE = "exchange", "an ECU: a workshop puts in another one, with a factory image and a new key"
+    ROTATE_DIRECTOR = "rotate-director", "a new Director Root names new online keys"
+    ROTATE_TIME = "rotate-time", "a new Director Root names another time key"
+    ROTATE_IMAGE = "rotate-image", "a new Image Root names new online keys"
+    ROTATE_SUPPLIER = "rotate-supplier", "the Image Targets delegate to another key of the supplier"
+    RENEW = "renew", "every Root is signed again with a later expiry"
+    SLEEP = "sleep", "all vehicles are parked without power for amount days"
 
 
 @dataclass(frozen=True, slots=True)
