@@ -44,19 +44,19 @@ class Road:
     @contextmanager
     def trip(self) -> Iterator[tuple[Fleet, int]]:
         """The fleet, and a release that no slot of it holds."""
-        fleet = self._fleet or self._new()
-        self._fleet = None
+        fleet, self._fleet = self._fleet, None
         self._updates += 1
         try:
+            if fleet is None:
+                self.release = FACTORY
+                fleet = self._template.copied(self._folder() / "fleet")
+                fleet.start_all()
             yield fleet, RELEASES[1:][self._updates % 3]
         except BaseException:
-            fleet.crew.stop()
+            if fleet is not None:
+                fleet.crew.stop()
             raise
         self._fleet = fleet
-
-    def _new(self) -> Fleet:
-        self.release = FACTORY
-        return self._template.copied(self._folder() / "fleet").start_all()
 
     def end(self) -> None:
         """Stop what runs."""

@@ -13,8 +13,7 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -26,6 +25,7 @@ from typing import Any, TypeVar
 from demo import world as setting
 from demo.display import Follow
 from demo.images import BODY, BRAKE, CAMERA, ECUS, TELEMATICS, EcuOfDemo, sample
+from demo.monitor import Bus
 from demo.processes import Crew, command
 from demo.world import VEHICLE, World
 from director.shell.client import Client
@@ -84,11 +84,24 @@ def _free_ports(names: Iterable[str]) -> dict[str, int]:
 
 
 @dataclass
+class Town(Crew):
+    """Processes, some of which may live under a wrong clock: `clocks` are files for skewed_clock.py, by name."""
+
+    clocks: dict[str, Path] = field(default_factory=dict)
+
+    def start(self, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start it, under its clock."""
+        if (clock := self.clocks.get(name)) is not None:
+            module, arguments = "tests.system.skewed_clock", (str(clock), module, *arguments)
+        return super().start(name, module, *arguments)
+
+
+@dataclass
 class Fleet:
     """Servers, and the vehicle with its four ECUs. `stop` leaves no process behind."""
 
     world: World
-    prefix: dict[str, Sequence[str]] = field(default_factory=dict)  # how a process is started, if not as usual
+    _starts: dict[str, int] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -97,6 +110,17 @@ class Fleet:
     @property
     def crew(self) -> Crew:
         return self.world.crew
+
+    def set_clock(self, name: str, text: str) -> None:
+        """Give a process a clock, the first time before it starts: seconds off, or `= SECONDS` for standing there."""
+        assert isinstance(self.crew, Town)
+        file = self.crew.clocks.setdefault(name, self.folder / f"{name}.clock")
+        file.with_suffix(".new").write_text(text)
+        file.with_suffix(".new").replace(file)
+
+    def pid(self, name: str) -> int:
+        """The number of a running process."""
+        return self.crew.running[name].pid
 
     def ecu(self, ecu: EcuOfDemo) -> Path:
         """The directory of an ECU."""
@@ -167,7 +191,7 @@ class Fleet:
         """The same in another folder, on other ports and other buses."""
         shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("logs", "*.port", "progress.jsonl"))
         world = setting.new_world(folder / "drawn", paced=False)  # for its buses
-        copy = Fleet(World(folder, world.buses, Crew(folder / "logs"), _free_ports(self.world.ports)))
+        copy = Fleet(World(folder, world.buses, Town(folder / "logs"), _free_ports(self.world.ports)))
         for config in [*(folder / "vehicle").glob("*/config.toml"), folder / "vehicle.toml"]:
             config.write_text(self._moved(config.read_text(), copy))
         return copy
@@ -175,11 +199,7 @@ class Fleet:
     def _moved(self, text: str, to: Fleet) -> str:
         for name, port in self.world.ports.items():
             text = text.replace(f'"127.0.0.1:{port}"', f'"127.0.0.1:{to.world.ports[name]}"')
-        for name, bus in self.world.buses.items():
-            new = to.world.buses[name]
-            before, after = (f'channel = "{each.channel}"\nport = {each.port}\n' for each in (bus, new))
-            text = text.replace(before, after)
-        return text
+        return moved(text, self.world.buses, to.world.buses)
 
     # ---------------------------------------------------------------------------------------------- processes
 
@@ -196,12 +216,15 @@ class Fleet:
         for name in started:
             self.start(name)
         for name in started:
-            wait_for(lambda: self._is_up(name), f"{name} is up")  # noqa: B023  (called at once)
+            self.wait_until_up(name)
+
+    def wait_until_up(self, name: str) -> None:
+        """Wait until the ECU that was started last says that it is ready."""
+        wait_for(lambda: self._is_up(name), f"{name} is up")
 
     def _is_up(self, name: str) -> bool:
         self.crew.check()
-        log = self.crew.logs / f"{name}.log"
-        return log.exists() and f"{name} is ready" in log.read_text(errors="replace")
+        return self.said(name).count(f"{name} is ready") >= self._starts[name]
 
     def start_all(self) -> Fleet:
         """Start the servers, then the vehicle."""
@@ -211,6 +234,7 @@ class Fleet:
 
     def start(self, name: str) -> None:
         """Start a process, or start it again; a server serves when this returns."""
+        self._starts[name] = self.said(name).count(f"{name} is ready") + 1
         servers: dict[str, Callable[[World], None]] = {
             "image-repository": setting.serve_image_repository,
             "time-service": setting.serve_time,
@@ -244,6 +268,11 @@ class Fleet:
     def tail(self, name: str) -> str:
         """What a process said last."""
         return self.crew.tail(name, 30)
+
+    def said(self, name: str) -> str:
+        """Everything a process has said."""
+        log = self.crew.logs / f"{name}.log"
+        return log.read_text(errors="replace") if log.exists() else ""
 
     # ------------------------------------------------------------------------------------------- the operator
 
@@ -325,6 +354,14 @@ class Watch:
         self.stages |= {stage for _, stage in self._fleet.stages() - self._before}
         return self
 
+    def cycles(self) -> list[Facts]:
+        """The cycles that have ended."""
+        return [note for note in self.notes if "result" in note]
+
+    def ended(self, result: str) -> list[Facts]:
+        """Those of them that ended so (a Result's name)."""
+        return [cycle for cycle in self.cycles() if cycle["result"] == result]
+
     def noted(self, step: str, ecu: EcuOfDemo | None = None, text: str = "") -> bool:
         """Whether there was such a note."""
         name = None if ecu is None else ecu.name
@@ -334,9 +371,16 @@ class Watch:
         )
 
 
-def start_and_end(fleet: Fleet, module: str, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run a command of ours that is expected to end by itself."""
-    words = [sys.executable, "-m", module, *arguments]
+def moved(text: str, before: Mapping[str, Bus], after: Mapping[str, Bus]) -> str:
+    """A configuration with other buses in it."""
+    for name, bus in before.items():
+        old, new = (f'channel = "{each.channel}"\nport = {each.port}\n' for each in (bus, after[name]))
+        text = text.replace(old, new)
+    return text
+
+
+def start_and_end(*words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run a command that is expected to end by itself."""
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=seconds)
 
 
@@ -349,7 +393,7 @@ def _is_proven(status: Mapping[str, Any], ecu: EcuOfDemo, release: int) -> bool:
     return bool(status["proven"] and assigned and assigned["filename"] == filename(ecu, release))
 
 
-def _bus_table(bus: Any) -> str:
+def _bus_table(bus: Bus) -> str:
     data = f"data_bitrate = {bus.speed.data}\n" if bus.fd else ""
     return (
         f'[[bus]]\nname = "{bus.name}"\ninterface = "udp_multicast"\nchannel = "{bus.channel}"\nport = {bus.port}\n'
