@@ -68,6 +68,7 @@ class Injector:
         self._dice = dice
         self._open: dict[int, tuple[Planned, End]] = {}
         self._calm = False
+        self._rotten: set[str] = set()
         self._intruders: dict[str, BusIntruder] = {}
         self._proxy = Proxy(dice)
         world.network.tamper = self._proxy.tamper
@@ -168,9 +169,13 @@ class Injector:
         return free
 
     def rot(self, fault: Planned) -> None:
-        """The next cuts damage a record, until calm."""
-        share = {"both": 1.0} if fault.amount else {"newest": 1.0}
-        self._node(fault.where).records.faults = RecordFaults(vital=VITAL, **share)
+        """The next cut damages a record. Every copy of one is lost once at most on a node, as a chip dies once."""
+        node = self._node(fault.where)
+        total = bool(fault.amount) and node.name not in self._rotten
+        if total:
+            self._rotten.add(node.name)
+        share = {"both": 1.0} if total else {"newest": 1.0}
+        node.records.faults = RecordFaults(vital=VITAL, **share)
 
     def worn(self, fault: Planned) -> None:
         """The slot that is erased next refuses: a workshop exchanges the flash when calm comes."""

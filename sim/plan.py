@@ -40,7 +40,7 @@ class Fault(_Kind):
     BLACKOUT = "blackout", "a node, off for_ms: at its count-th durable effect the whole vehicle loses power"
     UNPLUG = "unplug", "an ECU is not there for_ms"
     FULL = "full", "a node's storage takes nothing for_ms"
-    ROT = "rot", "a node: its cuts from then on damage the newest copy of a record; amount 1: every copy"
+    ROT = "rot", "a node: its next cut damages the newest copy of a record; amount 1: every copy"
     WORN = "worn", "a Secondary: erasing one of its slots fails, until a workshop exchanges it"
     MOVING = "moving", "a vehicle moves for_ms: nothing may be programmed or activated"
     UNWELL = "unwell", "an ECU: whatever is new there fails its self-test for_ms; amount 1: it does not come up"

@@ -43,7 +43,7 @@ from sim.disk import Disk
 from sim.network import Need
 from sim.node import Node, brief, state_in
 from sim.power import Stage
-from sim.storage import Blobs, Records
+from sim.storage import Blobs, RecordFaults, Records
 from sim.verbs import Verb
 from uptane.errors import StorageFailure
 from uptane.link.can_frame import address_of
@@ -160,6 +160,7 @@ class PrimaryNode(Node):
         """Storage keeps what it promised; the controllers fall silent."""
         need = during.need if isinstance(during, Perform) else None
         self.records.cut(need if isinstance(need, Save | Forget) else None)
+        self.records.faults = RecordFaults()
         self.blobs.cut(need if isinstance(need, WriteBlob | EraseBlob) else None)
         self.reset_links()
 

@@ -34,7 +34,7 @@ from sim.disk import Disk
 from sim.flash import Flash
 from sim.node import Node, brief, state_in
 from sim.power import Stage
-from sim.storage import Records
+from sim.storage import RecordFaults, Records
 from sim.verbs import Verb
 from uptane.errors import Malformed, Rejected, StorageFailure
 from uptane.link.can_frame import FUNCTIONAL_TARGET, address_of
@@ -133,6 +133,7 @@ class SecondaryNode(Node):
     def lose_power(self, during: object) -> None:
         """Storage keeps what it promised; the controller falls silent."""
         self.records.cut(during if isinstance(during, Store | Delete) else None)
+        self.records.faults = RecordFaults()
         hit = during if isinstance(during, EraseSlot | WriteSlot | SyncSlot | HashSlot) else None
         for number, slot in enumerate(self.slots):
             slot.cut(hit if hit is not None and hit.slot == number else None)
