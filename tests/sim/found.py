@@ -105,4 +105,27 @@ FOUND: tuple[tuple[str, str], ...] = (
         16 37782 flicker v2.door 20 1 1
         """,
     ),
+    (
+        "The simulator's own: rates of a bus that changed while a frame was on the wire.",
+        """
+        plan 1 seed 10093 image 512 calm 67625
+        vehicle 1 head light:full:fast
+        vehicle 2 head door:partial:classic light:full:fast
+        1 6600 revert v1 0 0 1
+        2 8876 revert v2 0 0 1
+        3 9758 withdraw v2 0 0 0
+        4 1526 flicker v2.light 9000 27 0
+        5 15048 flicker v2.primary 9000 0 0
+        6 16094 partition v1/time 28972 3 0
+        7 31035 cut v2.light 300 4 1
+        8 42211 babble v2.bus.fast 2176 2 0
+        9 42699 babble v2.bus.classic 3120 3 0
+        10 44267 echo v2.bus.classic 3461 3 500
+        11 52752 flicker v1.light 0 3 0
+        12 53372 flicker v2.primary 300 57 1
+        13 57095 flicker v1.primary 9000 0 0
+        14 61089 cut v2.light 20 4 1
+        15 61504 cut v2.door 9000 7 0
+        """,
+    ),
 )
