@@ -19,6 +19,7 @@ from sim.fleet_settings import Settings
 FORMAT: Final = 1
 TOUCHED_PERCENT_MAX: Final = 1.0  # of a fleet, when a canary of bad images is halted
 HERD_MAX: Final = 2.0  # times the usual load, in the worst ten seconds after an outage
+HERD_FROM_MIN: Final = 10  # minutes down: after a shorter outage vehicles are still at their first, quick retries
 JUDGED_FROM: Final = 10.0  # polls a second: below that, ten seconds hold so few that chance alone doubles them
 
 
@@ -200,7 +201,8 @@ def _figures(settings: Settings, story: Story) -> list[Figure]:
         knocking = round(story.recovery.down.times(quiet), 3)
         figures.append(Figure("worst load of knocking while the servers were down", "x usual", knocking))
         times = round(story.recovery.after.times(quiet), 3)
-        aim = HERD_MAX if settings.terms.spread and quiet.mean >= JUDGED_FROM else None
+        judged = settings.outage_min >= HERD_FROM_MIN and quiet.mean >= JUDGED_FROM
+        aim = HERD_MAX if judged and settings.terms.spread else None
         figures.append(Figure("worst load after the outage", "x usual", times, aim))
         figures.append(Figure("worst second after the outage", "polls", story.recovery.after.peak_second))
         if story.recovery.back_s is not None:
