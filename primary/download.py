@@ -35,6 +35,7 @@ from uptane.ports import Digest, Hasher
 SPARE: Final = 1_048_576  # octets left free: metadata, journal and reports must still be written on a full disk
 RATE_MIN: Final = 1_000  # octets a second: below it somebody holds us back; GPRS carries four times that
 RATE_AFTER_MS: Final = 30 * SECOND_MS  # not judged before: a connection takes its time
+CRAWL_MS: Final = 300 * SECOND_MS  # at such a rate no longer in one go: nobody is polled or told anything meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +76,22 @@ def fetch_image(image: Image, hasher: Hasher) -> Workflow[AnyNeed, Download]:
     Raises:
         LinkFailure: the repository cannot be reached; what came is kept.
         Rejected: INSTALL_HASH, INSTALL_LENGTH: the repository serves something else. Nothing of it is kept.
+            SLOW_RETRIEVAL: it crawls; what came is kept, and the next call goes on there.
         StorageFailure: no room.
     """
     held: int = yield Measure(blob_of(image))
     if held:
         try:
             return (yield from _complete(image, min(held, image.length), hasher))
-        except Rejected:  # what was kept may have been damaged here: the server gets a fair trial
+        except Rejected as refusal:  # what was kept may have been damaged here: the server gets a fair trial
+            if refusal.check is Check.SLOW_RETRIEVAL:
+                raise
             yield EraseBlob(blob_of(image))
     try:
         return (yield from _complete(image, 0, hasher))
-    except Rejected:
-        yield EraseBlob(blob_of(image))
+    except Rejected as refusal:
+        if refusal.check is not Check.SLOW_RETRIEVAL:
+            yield EraseBlob(blob_of(image))
         raise
 
 
@@ -112,10 +117,17 @@ def _complete(image: Image, held: int, hasher: Hasher) -> Workflow[AnyNeed, Down
         yield WriteBlob(blob_of(image), at, block, last=at + len(block) == image.length)
         at += len(block)
         yield Note(Step.DOWNLOAD, image.filename, None, at, image.length)
+        took_ms = (yield Now()) - started
+        if at < image.length and took_ms > CRAWL_MS and _is_slow(at - came, took_ms):
+            text = f"{at - came} octets of {image.filename} in {took_ms // SECOND_MS} s"
+            raise Rejected(Check.SLOW_RETRIEVAL, text)
     running.compare()
-    took_ms = (yield Now()) - started
-    slow = took_ms > RATE_AFTER_MS and (at - came) * SECOND_MS < RATE_MIN * took_ms
-    return Download(at - came, slow)
+    return Download(at - came, _is_slow(at - came, (yield Now()) - started))
+
+
+def _is_slow(octets: int, took_ms: int) -> bool:
+    """Whether so much in so long a time is less than any honest connection carries."""
+    return took_ms > RATE_AFTER_MS and octets * SECOND_MS < RATE_MIN * took_ms
 
 
 class Hashes:

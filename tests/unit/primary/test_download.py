@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from primary.download import RATE_AFTER_MS, SPARE, Download, fetch_image, make_room
+from primary.download import CRAWL_MS, RATE_AFTER_MS, SPARE, Download, fetch_image, make_room
 from primary.needs import EraseBlob, FetchBlock, FreeSpace, ListCache, Measure, Note, Now, ReadBlob, WriteBlob
 from tests.builders import HASHER
 from uptane.errors import Check, LinkFailure, Rejected, StorageFailure
@@ -150,6 +150,30 @@ def test_slow_retrieval_is_noticed() -> None:
     short = Disk()
     short.block_ms = RATE_AFTER_MS // 26
     assert not short.run(fetch_image(IMAGE, HASHER)).slow, "not judged before half a minute"
+
+
+def test_what_crawls_is_broken_off_and_gone_on_with() -> None:
+    """Else whoever hands out an octet at a time keeps the vehicle busy for ever, and nobody hears of it."""
+    disk = Disk(block=100)
+    disk.block_ms = 1_000
+    with pytest.raises(Rejected) as refused:
+        disk.run(fetch_image(IMAGE, HASHER))
+    assert refused.value.check is Check.SLOW_RETRIEVAL
+    assert disk.now == CRAWL_MS + 1_000, "no longer than that in one go"
+    kept = len(disk.cache[NAME])
+    assert kept == disk.now // 10
+    with pytest.raises(Rejected) as refused:
+        disk.run(fetch_image(IMAGE, HASHER))
+    assert len(disk.cache[NAME]) == 2 * kept, "what came is kept"
+    disk.block, disk.block_ms = 10_000, 1
+    assert disk.run(fetch_image(IMAGE, HASHER)).octets == len(OCTETS) - 2 * kept
+
+
+def test_a_slow_image_that_is_whole_in_time_is_not_broken_off() -> None:
+    disk = Disk(block=len(OCTETS) // 2)
+    disk.block_ms = CRAWL_MS
+    assert disk.run(fetch_image(IMAGE, HASHER)).slow
+    assert disk.cache[NAME] == OCTETS
 
 
 def test_space_is_judged_before_the_first_octet() -> None:
