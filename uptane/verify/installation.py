@@ -178,7 +178,8 @@ def rebind(installation: Installation, assigned: Assigned) -> Installation:
     state = _next(installation, Event.REBIND)
     if installation.last_phase is not None or installation.bundle != assigned.bundle:
         raise Rejected(Check.INSTALL_STATE, "activation is ordered, or the bundle is another")
-    version = max(installation.targets_version, assigned.targets_version)
+    # A rotation may have brought a lower version: bound to the higher one, the ECU would take nobody's orders any more.
+    version = assigned.targets_version
     return replace(installation, state=state, targets_version=version, coordinator=assigned.coordinator)
 
 

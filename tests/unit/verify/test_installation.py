@@ -351,8 +351,15 @@ def test_wrong_octets_are_never_prepared() -> None:
 def test_a_reissue_of_the_same_bundle_disturbs_nothing() -> None:
     after = follow(PREPARED, replace(LATER, coordinator=None))
     assert after == replace(PREPARED, targets_version=8, coordinator=None)
-    assert follow(after, ASSIGNED).targets_version == 8  # versions never go back
     assert follow(PREPARED, ASSIGNED) == PREPARED
+
+
+def test_after_a_rotation_a_prepared_bundle_is_bound_to_a_lower_version() -> None:
+    """Versions go back when stolen keys are replaced: bound to theirs, the ECU would take nobody's orders any more."""
+    pushed = follow(PREPARED, replace(LATER, targets_version=2**32 - 1))
+    after = follow(pushed, LATER)
+    assert after == replace(PREPARED, targets_version=8)
+    assert ordered(after, Phase.ACTIVATE).last_phase is Phase.ACTIVATE
 
 
 def test_another_bundle_cancels_what_is_prepared_and_the_slot_keeps_its_image() -> None:
