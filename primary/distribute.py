@@ -12,9 +12,9 @@ from typing import Final, TypeAlias
 from primary.download import blob_of
 from primary.layout import Secondary, Verification
 from primary.means import Means
-from primary.needs import AnyNeed, Note, ReadBlob, Step
+from primary.needs import AnyNeed, Note, Now, ReadBlob, Step
 from primary.plan import Plan
-from primary.refresh import attest, nonce_of, root_links
+from primary.refresh import attest, is_good_for, root_links
 from primary.state import Memory
 from uptane.errors import Check, LinkFailure, MarqueError, Rejected
 from uptane.link.uds_client import (
@@ -151,13 +151,13 @@ def _holds_root(version: int, *, director: bool) -> Callable[[Status], bool]:
 
 
 def _time(means: Means, memory: Memory, ecu: EcuId) -> Workflow[AnyNeed, None]:
-    """Deliver the attestation that was fetched with ours, or a fresh one if the ECU has drawn another nonce since.
+    """Deliver the attestation that was fetched with ours, or a fresh one if that is old or for another nonce.
 
     Without a time service the ECU verifies under the time it has: it will activate nothing.
     """
     nonce = yield from read_nonce(ecu)
     fetched = memory.attestations.pop(ecu, None)
-    if fetched is None or nonce_of(means, fetched) != nonce:
+    if fetched is None or not is_good_for(means, fetched, nonce, memory.utc((yield Now()))):
         try:
             fetched = (yield from attest({ecu: nonce}))[ecu]
         except LinkFailure as failure:

@@ -18,8 +18,9 @@ from primary.means import Means
 from primary.needs import AnyNeed, Note, Now, Restart, Step
 from primary.plan import Plan
 from primary.refresh import refresh_time
+from primary.reports import check_follows, verified_report
 from primary.state import Memory
-from uptane.errors import Check, LinkFailure, Rejected
+from uptane.errors import Check, LinkFailure, Malformed, Rejected
 from uptane.link.uds_client import (
     Pause,
     check,
@@ -27,6 +28,7 @@ from uptane.link.uds_client import (
     dependencies,
     open_session,
     preconditions,
+    read_report,
     read_status,
     restart,
 )
@@ -68,6 +70,9 @@ _STANDINGS: Final = {
     EcuState.RELEASED: Standing.RELEASED,
     EcuState.IDLE: Standing.OUT,
 }
+
+
+_PAST_VOTE: Final = frozenset({Standing.VOTED, Standing.COMMITTED, Standing.RELEASED})
 
 
 def standing(state: EcuState, bundle: Bundle | None, journal: Journal) -> Standing:
@@ -157,7 +162,7 @@ class Activation:
         where = standing(status.state, status.bundle, self.journal)
         match where:
             case Standing.VOTED | Standing.COMMITTED | Standing.RELEASED:
-                return None
+                return None if (yield from self._has_signed_so(ecu)) else where
             case Standing.TRIAL:
                 return where
             case Standing.WAITING:
@@ -166,6 +171,21 @@ class Activation:
                 return where
             case Standing.OUT:
                 return f"went back to its old image ({status.outcome.value})"
+
+    def _has_signed_so(self, ecu: EcuId) -> Workflow[AnyNeed, bool]:
+        """Whether its report says what its status does: a status is the word of anybody on the bus, and no vote."""
+        octets = yield from read_report(ecu)
+        known = self.memory.reports.get(ecu)
+        try:
+            told = verified_report(self.means, ecu, octets)
+            if known is not None:
+                check_follows(known, told)
+        except (Rejected, Malformed) as refusal:
+            yield Note(Step.TROUBLE, f"says that it has voted, and its report does not hold: {refusal}", ecu)
+            return False
+        report, journal = told.report, self.journal
+        voted = standing(report.state, report.bundle, journal) in _PAST_VOTE
+        return voted and report.targets_version == journal.targets_version
 
     def _write_one_slot(self, secondary: Secondary) -> Workflow[AnyNeed, str | None]:
         """Write the image of an ECU with one slot, which could not be prepared before; why it failed, or None."""
@@ -253,7 +273,9 @@ def tell(means: Means, memory: Memory, journal: Journal, *, ecu: EcuId, phase: P
             if where in wanted or where is Standing.OUT:
                 return True
             if journal.coordinated:
-                order = _Telling(means, memory, journal, ecu, phase)
+                # One that lost its newest record does not know that it was told to commit: it is told again.
+                again = phase is Phase.RELEASE and where is Standing.VOTED
+                order = _Telling(means, memory, journal, ecu, Phase.COMMIT if again else phase)
                 yield from in_session(ecu, Session.EXTENDED, order.give)
         except LinkFailure as failure:
             memory.statuses.pop(ecu, None)
@@ -291,6 +313,15 @@ def tell_own(means: Means, memory: Memory, journal: Journal, phase: Phase) -> Wo
 # ------------------------------------------------------------------------------------------------------- roll back
 
 
+def _takes_orders(status: Status, journal: Journal) -> bool:
+    """Whether a prepared ECU takes orders of this transaction.
+
+    Without a coordinator it takes none. Nor does one that was given newer Targets with the same bundle before it was
+    told anything, by a Director or by somebody on its bus: it is bound to those now.
+    """
+    return journal.coordinated and (status.last_phase is not None or status.targets_version == journal.targets_version)
+
+
 def roll_back(means: Means, memory: Memory, journal: Journal, ecu: EcuId) -> Workflow[AnyNeed, bool]:
     """Have `ecu` run its old image again; whether it does."""
     end = (yield Now()) + BACK_MS
@@ -304,8 +335,8 @@ def roll_back(means: Means, memory: Memory, journal: Journal, ecu: EcuId) -> Wor
                 return True
             if status.state is EcuState.RELEASED or not ours:
                 return True
-            if status.state is EcuState.PREPARED and not journal.coordinated:
-                return True  # nobody can order it; the next Targets cancel it
+            if status.state is EcuState.PREPARED and not _takes_orders(status, journal):
+                return True  # it runs the old image, and without an order it goes on to
             if status.state is EcuState.IDLE:
                 # The order was taken, by us or before a power cut; whether the restart followed nobody knows.
                 yield from open_session(ecu, Session.PROGRAMMING)

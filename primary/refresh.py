@@ -48,6 +48,7 @@ from uptane.verify.trusted import Vehicle
 ResultT = TypeVar("ResultT")
 
 SLOW_AFTER_MS: Final = 30 * SECOND_MS  # for one metadata file: the largest, 9 MB, takes 18 s at 4 Mbit/s
+FRESH_S: Final = 60  # for an attestation that is to be handed on: collecting nonces of 100 ECUs takes a few seconds
 _NONCE_LABEL: Final = b"marque time nonce\0"
 SETTLED: Final = frozenset({EcuState.IDLE, EcuState.PREPARED, EcuState.COMMITTED, EcuState.RELEASED})
 
@@ -154,13 +155,16 @@ def attest(nonces: Mapping[EcuId, bytes]) -> Workflow[AnyNeed, dict[EcuId, bytes
     return dict(zip(nonces, answers, strict=True))
 
 
-def nonce_of(means: Means, attestation: bytes) -> bytes | None:
-    """The nonce that an attestation seems to answer; None when it is none. For choosing, not for believing."""
+def is_good_for(means: Means, attestation: bytes, nonce: bytes, utc: UtcTime) -> bool:
+    """Whether an attestation seems to answer `nonce`, and was made a moment ago. For choosing, not for believing.
+
+    An ECU cannot tell how old an answer is: whoever delayed us in between would set its clock back by as much.
+    """
     try:
         said = means.codec.parse(means.codec.open(attestation, ATTESTATION_LENGTH_MAX).payload)
     except Malformed:
-        return None
-    return said.nonce if isinstance(said, TimeAttestation) else None
+        return False
+    return isinstance(said, TimeAttestation) and said.nonce == nonce and utc - said.time <= FRESH_S
 
 
 def take_time(means: Means, memory: Memory, attestation: bytes) -> Workflow[AnyNeed, None]:

@@ -12,10 +12,13 @@ from primary.cycle import Result
 from primary.needs import FetchBlock, FetchMetadata, Note, Perform, Poll, Save, Step
 from primary.primary import RETRY_MS, RETRY_MS_MAX
 from secondary.needs import Verdict
+from secondary.readings import reading
 from tests.builders import BODY, BRAKE, CAMERA, DAY, HARDWARE, PRIMARY, SUPPLIER, PowerLost, image
 from tests.unit.primary.world import NEW, OLD, World, texts
 from uptane.errors import Check, StorageFailure
+from uptane.link.uds_objects import encode_status, parse_status
 from uptane.link.uds_tasks import Interlock
+from uptane.link.uds_values import Did
 from uptane.model.reports import EcuState, Outcome, Phase
 
 
@@ -114,6 +117,50 @@ def test_one_failed_self_test_rolls_everybody_back(world: World) -> None:
         PRIMARY: Outcome.ROLLED_BACK,
     }
     assert Check.INSTALL_SELF_TEST.code in refusals(world, CAMERA)
+
+
+def test_a_vote_is_what_an_ecu_signs_and_no_status(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody on the bus can answer in an ECU's place that it has voted; the others would be committed without it."""
+
+    def lying(state: Any, did: int) -> bytes | None:
+        octets = reading(state, did)
+        if did != Did.STATUS or octets is None or state.facts.own.ecu != BODY:
+            return octets
+        status = parse_status(octets)
+        lies = b"activating" in world.records.get("transaction", b"") and status.state is EcuState.PREPARED
+        return encode_status(replace(status, state=EcuState.VOTED)) if lies else octets
+
+    monkeypatch.setattr("secondary.ecu.reading", lying)
+    finished = world.run()
+    assert finished.result is Result.ROLLED_BACK
+    assert "body" in finished.text
+    assert world.runs() == OLD
+
+
+def test_an_ecu_that_was_bound_to_newer_targets_behind_our_back_holds_up_nothing(world: World) -> None:
+    """Anyone may deliver genuine Targets: one that is prepared and not yet ordered takes no orders under ours then."""
+    world.run(until=lambda: b"activating" in world.records.get("transaction", b""))
+    body = world.nodes[BODY].state
+    body.installation = replace(body.installation, targets_version=body.installation.targets_version + 1)
+    newer = replace(body.targets.value, header=replace(body.targets.value.header, version=99))
+    body.held = replace(body.held, director=replace(body.held.director, targets=replace(body.targets, value=newer)))
+    assert world.run().result is Result.ROLLED_BACK
+    assert world.runs() == OLD
+
+
+def test_nobody_is_handed_a_time_that_was_held_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Image repository crawls between the call to the time service and the Secondaries."""
+    remote, delays = world._remote, [20 * 60_000]
+
+    def crawling(need: Any) -> Any:
+        if isinstance(need, FetchMetadata) and delays:
+            world.now += delays.pop()
+        return remote(need)
+
+    monkeypatch.setattr(world, "_remote", crawling)
+    world.run()
+    for node in world.nodes.values():
+        assert world.utc - node.state.held.clock.time < 300
 
 
 def test_a_bundle_that_was_rolled_back_is_tried_again_only_when_it_is_issued_again(world: World) -> None:
