@@ -8,7 +8,7 @@ leave some out, and a failing plan can be made shorter.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import Final, Self
@@ -123,6 +123,9 @@ class Manner:
 EVERYTHING: Final = Manner()
 CUTS: Final = Manner(vehicles_max=1, updates_max=4, faults_max=60, image_length_max=512, only_power=True)
 """Nothing but power cuts, many of them, and images that one block holds."""
+STORM: Final = replace(CUTS, faults_max=500)
+"""So many cuts that most of them hit a recovery from another."""
+MANNERS: Final = {"everything": EVERYTHING, "cuts": CUTS, "storm": STORM}
 
 _NAMES: Final = ("brake", "body", "camera", "door", "seat", "light")
 _SERVERS: Final = ("director", "image", "time")

@@ -23,7 +23,9 @@ MISUSED = 2
 
 Seed = Annotated[int, typer.Argument(metavar="SEED", help="0 to 2**63 - 1.", min=0, max=SEED_MAX)]
 SeedOption = Annotated[int, typer.Option("--seed", help="0 to 2**63 - 1.", min=0, max=SEED_MAX)]
-Manner = Annotated[str, typer.Option(help="How plans are drawn: everything, or nothing but power cuts.")]
+Manner = Annotated[
+    str, typer.Option(help="How plans are drawn: everything; cuts: nothing but power cuts; storm: cuts upon cuts.")
+]
 Without = Annotated[str, typer.Option(help="Numbers of faults and acts to leave out, such as 3,7,12.")]
 Until = Annotated[int | None, typer.Option(help="Stop at this event of the trace.", min=1, max=EVENT_MAX)]
 TraceFile = Annotated[Path | None, typer.Option("--trace", help="Write the trace there.", dir_okay=False)]

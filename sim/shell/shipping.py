@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 class Shipping:
     """See the module. Loads the cores when they are first needed: help comes at once."""
 
-    manners: Sequence[str] = (STANDARD, "cuts")
+    manners: Sequence[str] = (STANDARD, "cuts", "storm")
 
     def plan(self, seed: int, manner: str) -> Plan:
         """What `seed` means."""
-        from sim.plan import CUTS, EVERYTHING, draw  # noqa: PLC0415  (see the class)
+        from sim.plan import MANNERS, draw  # noqa: PLC0415  (see the class)
 
-        return draw(seed, EVERYTHING if manner == STANDARD else CUTS)
+        return draw(seed, MANNERS[manner])
 
     def run(self, asked: Asked, *, until: int | None, trace: Trace) -> attempt.Outcome:
         """Run it."""

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sim.plan import CUTS, draw
+from sim.plan import MANNERS, STORM, draw
 from sim.plan_text import dump, load
 from sim.run import run
+from sim.shell.shipping import Shipping
 from tests.sim.found import FOUND
 from uptane.errors import Malformed
 
@@ -37,7 +38,7 @@ def test_a_plan_that_once_failed(what: str, text: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("manner", "last"), [("everything", 100), ("cuts", 60)])
+@pytest.mark.parametrize(("manner", "last"), [("everything", 100), ("cuts", 60), ("storm", 20)])
 def test_the_same_seeds_every_time(manner: str, last: int) -> None:
     print(marque_sim("soak", "--seeds", f"1..{last}", "--manner", manner, "--again", "20", timeout_s=580))
 
@@ -57,10 +58,14 @@ def test_a_seed_means_the_same_whatever_python_hashes() -> None:
     assert len({run["digest"] for run in said}) == 1, said
 
 
+def test_commands_know_every_manner() -> None:
+    assert list(Shipping.manners) == list(MANNERS)
+
+
 def test_plans_survive_being_written_down() -> None:
     for seed in range(60):
         assert load(dump(draw(seed))) == draw(seed)
-        assert load(dump(draw(seed, CUTS))) == draw(seed, CUTS)
+        assert load(dump(draw(seed, STORM))) == draw(seed, STORM)
 
 
 @pytest.mark.parametrize(
