@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from sim.shell import reading, running, shrinking, soaking
+from sim.shell import figuring, fleet_command, reading, running, shrinking, soaking
 from sim.shell.shipping import Shipping
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help="The whole system in one process, from one seed, with every fault. Begin with `run --seed 1`.",
 )
-for commands in (running, soaking, shrinking, reading):
+for commands in (running, soaking, shrinking, reading, fleet_command, figuring):
     app.add_typer(commands.app)
 
 
