@@ -47,9 +47,17 @@ demo: $(READY) ## one update end to end, with real processes, and a table of wha
 	@case "$${FAST:-}" in ''|0) fast= ;; *) fast=--fast ;; esac; \
 	exec $(BIN)/python -m demo $${IMAGES:+--images "$$IMAGES"} $${ATTACK:+--attack "$$ATTACK"} $$fast
 
+# What needs no process of its own runs on two cores; the rest has the machine for itself. Each half says what it skipped.
 test: $(READY) ## every test
 	@mkdir -p "$(TMPDIR)"
+ifeq ($(strip $(PYTEST_ARGS)),)
+	@failed=0; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/attacks || failed=1; \
+	$(BIN)/python -m pytest --ignore tests/unit --ignore tests/attacks || failed=1; \
+	exit $$failed
+else
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+endif
 
 check: $(READY) ## formatting, lint, types, import contracts, the style as a test, generated files are fresh
 	@mkdir -p "$(TMPDIR)"
