@@ -25,7 +25,7 @@ from uptane.verify.image import installed_image
 Finding: TypeAlias = tuple[Rule, str]
 
 _CONFIRMED: Final = {EcuState.COMMITTED, EcuState.RELEASED}
-LOOKED_AT: Final = 4  # polls between two looks at every ECU are two at most, and one may have begun before
+LOOKED_AT: Final = 2  # polls between two looks at every ECU: the second when the Director lost what the first names
 
 _AT_REST: Final = {*_CONFIRMED, EcuState.IDLE, EcuState.PREPARED}
 
@@ -115,7 +115,9 @@ def polled(vehicle: VehicleTruth, manifest: bytes) -> Iterator[Finding]:
     if manifest and manifest != vehicle.latest:
         yield Rule.DURABLE_FIRST, "sends a manifest that it had not made durable"
     for truth in vehicle.ecus.values():
-        truth.off = 0 if truth.node.powered else truth.off + 1
+        if truth.node.powered or truth.node.life != truth.off_life:
+            truth.off_life, truth.off = truth.node.life, 0
+        truth.off += not truth.node.powered
         if truth.off > LOOKED_AT and not _is_silent(vehicle, truth.ecu):
             yield Rule.NOT_AHEAD, f"polls for the {truth.off}th time and does not say that {truth.ecu} is silent"
 

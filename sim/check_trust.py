@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from sim.check_bundle import VehicleTruth
 from sim.issued import METADATA, Issued, Read, read
 from sim.rules import Rule
 from sim.truth import DIRECTOR, IMAGE, TIME, Clock, EcuTruth, clock_of, counter_of, nonce_name, time_keys
@@ -157,12 +156,5 @@ def counted(truth: EcuTruth) -> Iterator[Finding]:
     now = counter_of(truth, truth.records[nonce_name(truth)].octets)
     if now <= truth.nonces:
         yield Rule.SAID_ONCE, f"draws nonce {now} once more; {truth.nonces} was drawn before"
-    truth.draw(now)
-
-
-def asks(vehicle: VehicleTruth, nonces: Iterable[bytes]) -> Iterator[Finding]:
-    """A Primary asks the time service to answer these."""
-    ecus = [truth for lives in vehicle.lives.values() for truth in lives]
-    for nonce in nonces:
-        if not any(nonce in truth.shown for truth in ecus):
-            yield Rule.DURABLE_FIRST, f"asks for an answer to the nonce {nonce.hex()[:8]}, whose count is not durable"
+    truth.nonces = max(truth.nonces, now)
+    truth.asked = True

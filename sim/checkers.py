@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 
 from director.inventory import Vehicle
 from primary import state as primary_state
-from primary.needs import Attest, EraseBlob, Forget, LookAtVehicle, Perform, Poll, Save, WriteBlob
+from primary.needs import EraseBlob, Forget, LookAtVehicle, Perform, Poll, Save, WriteBlob
 from secondary.needs import Delete, EraseSlot, PowerCycle, Running, Store, WriteSlot
 from sim import check_bundle, check_installation, check_reports, check_rest, check_slots, check_trust
 from sim.check_bundle import VehicleTruth
@@ -88,7 +88,6 @@ class Checkers:
             LookAtVehicle: lambda truth, _need: check_slots.looked(truth),
             Running: self._running,
             Poll: lambda truth, need: check_reports.polled(self._of(truth), need.manifest),
-            Attest: lambda truth, need: check_trust.asks(self._of(truth), need.nonces),
         }
 
     # ------------------------------------------------------------------------------------------------- the servers

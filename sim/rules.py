@@ -124,7 +124,7 @@ class Rule(Enum):
     DURABLE_FIRST = (
         "R16",
         (
-            "nothing is told or done that is not durable yet: no manifest or nonce before its record, no order before "
+            "nothing is told or done that is not durable yet: no manifest before its record, no order before "
             "its journal, no erase before the record says that the slot holds nothing"
         ),
         "against nodes that contradict themselves after a power cut",

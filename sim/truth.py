@@ -23,7 +23,7 @@ from sim.storage import Records
 from uptane.errors import StorageFailure
 from uptane.model.ids import Bundle, EcuId, Repository, Role, VehicleId
 from uptane.model.metadata import DirectorTargets, Root
-from uptane.model.reports import NONCE_LENGTH, EcuState, InstalledImage, Outcome
+from uptane.model.reports import EcuState, InstalledImage, Outcome
 from uptane.model.signed import PublicKey
 from uptane.moments import SECOND_MS, UtcTime
 from uptane.verify import record
@@ -112,9 +112,9 @@ class EcuTruth:
     unproven: int = 0  # boots of the new image in a row that did not pass it
     unsafe_since: int | None = None  # since when its own clock it has been told that the vehicle moves
     parked: bool = False  # what a Primary was told when it last asked
-    asked: bool = False  # a nonce was drawn since a time was attested
-    shown: set[bytes] = field(default_factory=set)  # nonces that may be shown: their count is durable
-    off: int = 0  # polls of its Primary in a row during which it had no power
+    asked: bool = True  # a nonce was drawn since a time was attested
+    off: int = 0  # polls of its Primary since it lost its power
+    off_life: int = 0  # the life in which that was
 
     @property
     def name(self) -> str:
@@ -157,14 +157,6 @@ class EcuTruth:
         """The Root of a repository that is durable here."""
         file = self.file(f"{repository.value}/{ROOT_FILE}")
         return file.value if file is not None and isinstance(file.value, Root) else None
-
-    def draw(self, number: int) -> None:
-        """The nonce of this number may be shown from now on; the label and the lengths are docs/wire.md's."""
-        given = self.node.means if isinstance(self.node, PrimaryNode) else self.node.facts
-        octets = number.to_bytes(8 if self.primary else 4)
-        self.shown.add(HASHER.sha256(b"marque time nonce\0" + given.secret + octets)[:NONCE_LENGTH])
-        self.nonces = max(self.nonces, number)
-        self.asked = True
 
     def remember(self) -> None:
         """What is durable now becomes part of the history."""
@@ -237,7 +229,7 @@ def born(node: SimEcu) -> EcuTruth:
         truth.installation = record.load(octets)
     truth.clock = clock_of(truth, octets_of(truth, TIME))
     truth.floors = {name: file for name in truth.records if is_floor(name) and (file := truth.file(name)) is not None}
-    truth.draw(max(0, counter_of(truth, octets_of(truth, nonce_name(truth)))))
+    truth.nonces = max(0, counter_of(truth, octets_of(truth, nonce_name(truth))))
     truth.authorised.update(image for image in truth.installation.images if image is not None)
     truth.remember()
     return truth
