@@ -52,7 +52,7 @@ def kept(truth: EcuTruth, name: str, issued: Issued) -> Iterator[Finding]:
     before = truth.floors.get(name)
     truth.floors[name] = file
     if file_name == ROOT_FILE:
-        if repository is Repository.DIRECTOR:
+        if repository is Repository.DIRECTOR and isinstance(file.value, Root):
             _time_under(truth, before, file.value)
         stand_under(truth, repository)
 

@@ -14,8 +14,8 @@ from hashlib import sha256
 from typing import Any, Final
 
 from sim.asked import SEED_MAX, STANDARD, Asked, BadInput
-from sim.clock import NS_PER_S
 from sim.attempt import Failure, Result
+from sim.clock import NS_PER_S
 
 SEEDS_MAX: Final = 100_000_000  # years of a core; more than that is a typing error
 CHECKPOINT_FORMAT: Final = 1

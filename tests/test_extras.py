@@ -65,7 +65,7 @@ EXTRAS = (
         "sim",
         modules=("sim.__main__", "sim.run"),
         commands=("marque-sim",),
-        absent=(*RPC, *DATABASES, *WEB, *TESTING, "can", "structlog", "director.shell", "primary.shell", "uptane.shell"),
+        absent=(*RPC, *DATABASES, *WEB, *TESTING, "can", "structlog", "director.shell", "uptane.shell"),
     ),
 )
 
