@@ -233,7 +233,11 @@ def _start_own(means: Means, memory: Memory, journal: Journal) -> Workflow[AnyNe
             break
         if attempt:
             yield Pause(OWN_TIME_PAUSE_MS)
-        yield from refresh_time(means, memory)  # power was lost since we were prepared, and with it the time
+        try:
+            yield from refresh_time(means, memory)  # power was lost since we were prepared, and with it the time
+        except (Rejected, Malformed) as refusal:
+            # By another key, perhaps, of a Root that is taken only when this has ended: so it has to end.
+            yield Note(Step.TROUBLE, f"no attested time: {refusal}")
     try:
         if journal.coordinated:
             yield from own.obey(means, memory, order_of(means, journal, Phase.ACTIVATE))

@@ -13,13 +13,14 @@ from primary.needs import FetchBlock, FetchMetadata, Note, Perform, Poll, Save, 
 from primary.primary import RETRY_MS, RETRY_MS_MAX
 from secondary.needs import Verdict
 from secondary.readings import reading
-from tests.builders import BODY, BRAKE, CAMERA, DAY, HARDWARE, PRIMARY, SUPPLIER, PowerLost, image
+from tests.builders import BODY, BRAKE, CAMERA, CODEC, DAY, HARDWARE, PRIMARY, SUPPLIER, PowerLost, image, key, sealed
 from tests.unit.primary.world import NEW, OLD, World, texts
 from uptane.errors import Check, StorageFailure
 from uptane.link.uds_objects import encode_status, parse_status
 from uptane.link.uds_tasks import Interlock
 from uptane.link.uds_values import Did
-from uptane.model.reports import EcuState, Outcome, Phase
+from uptane.model.ids import Role
+from uptane.model.reports import EcuState, Outcome, Phase, TimeAttestation
 
 
 @pytest.fixture
@@ -471,6 +472,28 @@ def test_a_record_that_can_be_made_anew_is(world: World, name: str) -> None:
     for _ in range(3):
         world.once_more()
     assert world.runs() == {ecu: each.replace("-2", "-3") for ecu, each in NEW.items()} == world.director.proven()
+
+
+def test_a_time_key_that_changes_in_the_middle_ends_the_transaction(world: World) -> None:
+    """The new Root is taken only once nothing is under way; until then no time can be had."""
+
+    def starts_itself(effect: Any) -> bool:
+        own = isinstance(effect, Perform) and isinstance(effect.need, Save) and effect.need.name == "installed/own"
+        return own and b"activating" in world.records["transaction"]
+
+    world.burns, world.fuse = starts_itself, 0
+    with pytest.raises(PowerLost):
+        world.run()
+    world.cut()
+    newer = key("time 2")
+    world.pair.director.keys[Role.TIME] = [newer]
+    world.pair.director.root()
+    world.attest = lambda nonce: sealed(CODEC.encode(TimeAttestation(1, world.utc, nonce)), [newer])  # type: ignore[method-assign]
+    assert world.once_more().result is Result.ROLLED_BACK
+    assert world.runs() == OLD
+    world.update(3)
+    world.once_more()
+    assert world.runs() == {ecu: each.replace("-2", "-3") for ecu, each in NEW.items()}
 
 
 @pytest.mark.parametrize("lost", [False, True])
