@@ -67,8 +67,8 @@ def moved(truth: EcuTruth, old: Installation, issued: Issued) -> Iterator[Findin
 
 def ended_by_going_back(old: Installation, new: Installation) -> bool:
     """Whether this move gives up an attempt for good."""
-    ordered = new.last_phase is Phase.ROLL_BACK and old.last_phase is not Phase.ROLL_BACK
-    return new.state is _S.IDLE and (old.state in _ON_THE_NEW or (ordered and new.bundle is not None))
+    led_back = old.state is _S.PREPARED and new.last_phase is Phase.ROLL_BACK
+    return new.state is _S.IDLE and (old.state in _ON_THE_NEW or led_back)
 
 
 # ----------------------------------------------------------------------------------------------- R2, R14: the move

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
 from sim.issued import METADATA, Issued, Read, read
+from sim.primary_node import PrimaryNode
 from sim.rules import Rule
+from sim.signatures import HASHER
 from sim.truth import DIRECTOR, IMAGE, TIME, Clock, EcuTruth, clock_of, counter_of, nonce_name, time_keys
 from uptane.model.ids import TOP_TARGETS, Repository, Role
 from uptane.model.metadata import DirectorTargets, ImageTargets, Root, Snapshot, Timestamp
+from uptane.model.reports import NONCE_LENGTH
 from uptane.verify.root import role_authority
 from uptane.verify.trusted import PREVIOUS_FILE, ROOT_FILE, SNAPSHOT_FILE, TARGETS_FILE, TIMESTAMP_FILE
 
@@ -131,15 +134,27 @@ def clocked(truth: EcuTruth) -> Iterator[Finding]:
         yield Rule.FORWARD, f"its time went back from {before.time} to {now.time}"
 
 
-def attested(truth: EcuTruth) -> Iterator[Finding]:
-    """A time was stored, the same as before or another: it was attested, unless it comes of a Root."""
+def attested(truth: EcuTruth, answers: Mapping[bytes, set[int]] | None) -> Iterator[Finding]:
+    """A time was stored, the same as before or another: it was attested, unless it comes of a Root.
+
+    `answers` is what the time service ever said, by nonce; None while nobody tells.
+    """
     if truth.unattested:
         truth.unattested = False
         return
     truth.attested = True
+    if answers is not None and truth.clock.time not in answers.get(nonce_of(truth), ()):
+        yield Rule.GENUINE, f"takes {truth.clock.time} for the time, which nobody attested for its nonce"
     if not truth.asked:
         yield Rule.SAID_ONCE, "has taken two times for the answer to one nonce"
     truth.asked = False
+
+
+def nonce_of(truth: EcuTruth) -> bytes:
+    """The nonce that this ECU shows now: a function of its secret and of how many it has drawn."""
+    given = truth.node.means if isinstance(truth.node, PrimaryNode) else truth.node.facts
+    octets = truth.nonces.to_bytes(8 if truth.primary else 4)
+    return HASHER.sha256(b"marque time nonce\0" + given.secret + octets)[:NONCE_LENGTH]
 
 
 def boot_clock(truth: EcuTruth) -> None:

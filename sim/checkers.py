@@ -8,6 +8,7 @@
     checkers.rooted(octets)                     # ... or a Root
     checkers.published(files, images)           # the Image repository has made files durable
     checkers.acknowledged(vehicle, digest)      # the Director has admitted a manifest
+    checkers.attested(envelopes)                # the time service has answered
     checkers.unsettled(ordered), settled(...)   # the end: what is not where it should be
 
 A call costs next to nothing unless something durable has changed; frames are not looked at.
@@ -29,7 +30,7 @@ from sim.check_servers import Shelf
 from sim.check_slots import SLOT_OF
 from sim.director_server import DirectorServer, issued_files
 from sim.image_server import ImageServer
-from sim.issued import Issued
+from sim.issued import Issued, read
 from sim.rules import Rule, Violated, Violation
 from sim.truth import (
     TARGETS,
@@ -51,6 +52,7 @@ from sim.truth import (
 )
 from uptane.errors import StorageFailure
 from uptane.model.ids import EcuId, Filename, Repository, VehicleId
+from uptane.model.reports import TimeAttestation
 from uptane.verify import record
 from uptane.verify.installation import Installation, factory
 from uptane.verify.trusted import ROOT_FILE
@@ -70,6 +72,7 @@ class Checkers:
         self.violations: list[Violation] = []
         self.said: Final = Issued()
         self._shelf = Shelf()
+        self._answers: dict[bytes, set[int]] | None = None
         self._recorded = recorded
         self._halt = halt
         self._ecus: dict[object, EcuTruth] = {}
@@ -127,6 +130,14 @@ class Checkers:
         known = self._admitted.setdefault(vehicle, Acknowledged())
         self._find("director", check_reports.acknowledged(truth, known, digest))
         self._judge_director(vehicle)
+
+    def attested(self, envelopes: Iterable[bytes]) -> None:
+        """The time service has given these answers. Once it was told of one, no ECU may hold another time."""
+        self._answers = {} if self._answers is None else self._answers
+        for octets in envelopes:
+            file = read(octets)
+            if file is not None and isinstance(file.value, TimeAttestation):
+                self._answers.setdefault(file.value.nonce, set()).add(file.value.time)
 
     def _enter(self, files: Iterable[bytes]) -> Iterator[Finding]:
         for octets in files:
@@ -218,7 +229,7 @@ class Checkers:
     def _stored(self, truth: EcuTruth, name: str, octets: bytes) -> Iterator[Finding]:
         yield from self._touched(truth, name)
         if name == TIME and octets_of(truth, TIME) == octets:
-            yield from check_trust.attested(truth)
+            yield from check_trust.attested(truth, self._answers)
 
     def _touched(self, truth: EcuTruth, name: str) -> Iterator[Finding]:
         """A record may be another one now."""

@@ -147,13 +147,18 @@ class World:
             case Poll():
                 return "director", lambda: servers.director.poll(vehicle, need)
             case Attest(nonces=nonces):
-                return "time", lambda: servers.time.attest(nonces)
+                return "time", lambda: self._attest(nonces)
             case FetchMetadata(name=name, length_max=length_max):
                 return "image", lambda: servers.image.metadata(name, length_max)
             case FetchBlock(sha256=sha256, offset=offset):
                 return "image", lambda: servers.image.block(sha256, offset)
             case _:
                 assert_never(need)
+
+    def _attest(self, nonces: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        answers = self.servers.time.attest(nonces)
+        self.checkers.attested(answers)
+        return answers
 
     # ---------------------------------------------------------------------------------------------------- looking
 

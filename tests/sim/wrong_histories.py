@@ -88,6 +88,7 @@ def prepares_under_expired_targets() -> Scene:
     scene = about_to_prepare(CAMERA)
     targets = scene.truth(CAMERA).targets
     clock = json.loads(scene.octets(CAMERA, TIME))
+    scene.judge._answers = None
     scene.write(CAMERA, TIME, json.dumps(clock | {"time": targets.header.expires + 10}).encode())
     return scene.until(lambda: scene.judge.violations)
 
@@ -298,6 +299,7 @@ def draws_a_nonce_of_the_primary_twice() -> Scene:
 def takes_two_answers_to_one_nonce() -> Scene:
     scene = Scene().ended()
     clock = json.loads(scene.octets(BRAKE, TIME))
+    scene.judge._answers = None
     for later in (1, 2):
         assert not scene.judge.violations
         scene.write(BRAKE, TIME, json.dumps(clock | {"time": clock["time"] + later}).encode())
@@ -319,6 +321,7 @@ def drops_targets_that_still_hold() -> Scene:
 def sets_its_clock_back() -> Scene:
     scene = Scene().ended()
     clock = json.loads(scene.octets(BRAKE, TIME))
+    scene.judge._answers = None
     scene.write(BRAKE, TIME, json.dumps(clock | {"time": clock["time"] - 1}).encode())
     return scene
 
@@ -423,6 +426,13 @@ def takes_targets_of_another_vehicle() -> Scene:
     newest = max(version for vehicle, version in scene.judge.said.targets if vehicle == OTHER)
     scene.truth(BRAKE).floors.clear()
     scene.write(BRAKE, TARGETS, scene.judge.said.targets[OTHER, newest])
+    return scene
+
+
+def takes_a_time_that_nobody_attested() -> Scene:
+    scene = Scene().ended()
+    clock = json.loads(scene.octets(BRAKE, TIME))
+    scene.write(BRAKE, TIME, json.dumps(clock | {"time": clock["time"] + 1}).encode())
     return scene
 
 
@@ -663,7 +673,11 @@ WRONG: dict[Rule, tuple[Callable[[], Scene], ...]] = {
     ),
     Rule.WEAR: (erases_for_ever, writes_what_it_runs),
     Rule.CONVERGED: (does_not_arrive,),
-    Rule.GENUINE: (takes_what_was_never_issued, takes_targets_of_another_vehicle),
+    Rule.GENUINE: (
+        takes_what_was_never_issued,
+        takes_targets_of_another_vehicle,
+        takes_a_time_that_nobody_attested,
+    ),
     Rule.FRESH: (starts_without_attested_time,),
     Rule.STATES: (
         goes_where_no_arrow_leads,
