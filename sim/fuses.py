@@ -95,12 +95,12 @@ def _state(node: Node) -> str:
     try:
         match node:
             case SecondaryNode():
-                octets = node.records.everything().get(INSTALLATION)
+                octets = node.records.peek(INSTALLATION)
                 return "secondary " + ("factory" if octets is None else record.load(octets).state.name)
             case PrimaryNode():
-                own = node.records.load(primary_state.INSTALLED)
+                own = node.records.peek(primary_state.INSTALLED)
                 state = "factory" if own is None else record.load(own).state.name
-                return f"primary {state} {_transaction(node.records.load(primary_state.TRANSACTION))}"
+                return f"primary {state} {_transaction(node.records.peek(primary_state.TRANSACTION))}"
             case _:
                 return "server"
     except StorageFailure:

@@ -57,6 +57,7 @@ BOOT_NS: Final = 400 * NS_PER_MS
 SELF_TEST_NS: Final = 500 * NS_PER_MS
 AGAIN_NS: Final = 5_000 * NS_PER_MS  # before a process that ended is started again
 POLL_S: Final = 300
+ROOTS: Final = ("metadata/director/root", "metadata/image/root")
 FD_BUS: Final = "fast"
 FAST: Final = IsoTpSettings(64, fd=True, brs=True)
 
@@ -148,11 +149,13 @@ class PrimaryNode(Node):
         for controller in self._cans.values():
             controller.listening = True
         self._say_what_runs()
+        with suppress(StorageFailure):
+            self.records.mend(*ROOTS)  # as its shell does (primary/shell/provision.py)
         self.give(Start())
 
     def _say_what_runs(self) -> None:
         with suppress(StorageFailure):
-            octets = self.records.load(INSTALLED)
+            octets = self.records.peek(INSTALLED)
             now = factory(self.means.factory) if octets is None else record.load(octets)
             self.say(Verb.RUNNING, f"slot {now.running} {now.image.filename}")
 
