@@ -76,7 +76,7 @@ class Store:
         return None
 
     def write(self, name: str, octets: bytes) -> None:
-        """Keep `octets` as `name`: durable when this returns. If it raises, the record is whole, the one before or this one."""
+        """Keep `octets` as `name`: durable when this returns. If it raises, the one before or this one is there, whole."""
         path = self._path(name)
         if name not in self._newest:
             with suppress(Damaged):
