@@ -76,7 +76,7 @@ class Store:
         return None
 
     def write(self, name: str, octets: bytes) -> None:
-        """Keep `octets` as `name`: durable when this returns. If it raises, the one before or this one is there, whole."""
+        """Keep `octets` as `name`: durable when this returns; if it raises, that record or the one before is whole."""
         path = self._path(name)
         if name not in self._newest:
             with suppress(Damaged):
