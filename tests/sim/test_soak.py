@@ -250,7 +250,8 @@ def test_an_interrupted_soak_keeps_what_it_had_and_leaves_no_process(tmp_path: P
     options = ["soak", "--seeds", "665..670", "--jobs", "1", "--checkpoint", str(file), "--json"]
     script = tmp_path / "soak.py"
     script.write_text(
-        "from sim.__main__ import app\nfrom tests.sim.fake_simulation import FakeSimulation\n"
+        "import signal\nfrom sim.__main__ import app\nfrom tests.sim.fake_simulation import FakeSimulation\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # what runs in the background may ignore it
         f"if __name__ == '__main__':\n    app({options!r}, obj=FakeSimulation())\n"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -265,7 +266,7 @@ def test_an_interrupted_soak_keeps_what_it_had_and_leaves_no_process(tmp_path: P
     try:
         children = _busy(process)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=100)
     finally:
         process.kill()
     assert not psutil.wait_procs(children, timeout=20)[1]
