@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from sim.shell import figuring, fleet_command, reading, running, shrinking, soaking
+from sim.shell import attacks_command, figuring, fleet_command, reading, running, shrinking, soaking
 from sim.shell.shipping import Shipping
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help="The whole system in one process, from one seed, with every fault. Begin with `run --seed 1`.",
 )
-for commands in (running, soaking, shrinking, reading, fleet_command, figuring):
+for commands in (running, soaking, shrinking, reading, fleet_command, figuring, attacks_command):
     app.add_typer(commands.app)
 
 
