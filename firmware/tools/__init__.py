@@ -1,0 +1,1 @@
+"""What builds, provisions and runs the firmware, and what is generated for it."""
