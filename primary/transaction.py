@@ -22,12 +22,14 @@ from primary.journal import Journal, Stage, Transactions, dump
 from primary.means import Means
 from primary.needs import AnyNeed, LookAtVehicle, Note, Now, Save, Step, VehicleState
 from primary.plan import Plan
+from primary.refresh import vehicle_of
 from primary.state import TRANSACTION, Memory
 from uptane.errors import Malformed, MarqueError, Rejected
 from uptane.machine import Workflow
 from uptane.model.ids import EcuId
 from uptane.model.reports import Phase
 from uptane.verify.recheck import recheck
+from uptane.verify.vouched import check_vouched
 
 Telling: TypeAlias = Callable[[EcuId], Workflow[AnyNeed, bool]]
 
@@ -97,7 +99,10 @@ def gate(means: Means, memory: Memory, plan: Plan, journal: Journal) -> Workflow
         reasons.append("no time has been attested since power-up")
     now = replace(memory.held.clock, time=memory.utc((yield Now())))
     try:
-        recheck(means.verifier, replace(memory.held, clock=now), means.layout.ecu)
+        held = replace(memory.held, clock=now)
+        recheck(means.verifier, held, means.layout.ecu)
+        if held.director.targets is not None:
+            check_vouched(means.verifier, held, vehicle_of(means, memory), held.director.targets)
     except (Rejected, Malformed) as refusal:
         reasons.append(f"the metadata no longer hold: {refusal}")
     if not reasons:

@@ -85,6 +85,7 @@ def take_everything(state: State) -> Workflow[Need, None]:
                 yield from take_root(state, repository)
         result = yield from _stored(state, full(state.facts.verifier, state.held_now, state.vehicle))
         state.held = replace(result.held, clock=state.held.clock)
+        state.judge()
     finally:
         state.objects.clear()
     yield from follow(state)

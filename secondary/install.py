@@ -119,7 +119,7 @@ def check_dependencies(state: State) -> None:
         raise Rejected(Check.INSTALL_STATE, f"{state.installation.state.value}, not prepared")
     if not state.held.clock.attested:
         raise Rejected(Check.TIME_UNATTESTED)
-    recheck(state.facts.verifier, state.held_now, state.facts.own.ecu)
+    _recheck(state)
 
 
 def prepare_restart(state: State) -> Workflow[Need, None]:
@@ -135,7 +135,7 @@ def prepare_restart(state: State) -> Workflow[Need, None]:
     due = now.state is EcuState.PREPARED and (now.last_phase is Phase.ACTIVATE or now.coordinator is None)
     if not due:
         return
-    assigned = recheck(state.facts.verifier, state.held_now, state.facts.own.ecu)
+    assigned = _recheck(state)
     image = now.images[now.other]
     assert image is not None, "prepare has checked the slot"
     content: Content = yield HashSlot(now.other, image.length)
@@ -196,8 +196,19 @@ def _allowed(state: State) -> tuple[Assigned, bytes]:
     """What is assigned and the digest of its entry, if verified metadata that still stand say so."""
     if state.targets is None:
         raise Rejected(Check.LINK_UNVERIFIED, "no verified Director Targets are stored")
-    assigned = recheck(state.facts.verifier, state.held_now, state.facts.own.ecu)
+    assigned = _recheck(state)
     tag = state.tag()
     if tag is None:
         raise Rejected(Check.INSTALL_NO_ENTRY)
     return assigned, tag
+
+
+def _recheck(state: State) -> Assigned:
+    """What the stored Targets say to this ECU, if all that is stored still stands and vouches for it.
+
+    Raises:
+        Rejected: DELEGATION_INVALID; and what `recheck` refuses.
+    """
+    if state.is_lacking:
+        raise Rejected(Check.DELEGATION_INVALID, "a stored file was lost, or an older copy of it came back")
+    return recheck(state.facts.verifier, state.held_now, state.facts.own.ecu)

@@ -1,7 +1,8 @@
 """Metadata, attestations and orders as they come over the link: in RAM, believed by nobody until they are verified.
 
 What verification fetches is found here, or in what is stored already. An object that is announced costs nothing: memory
-grows with the octets that come.
+grows with the octets that come. An ECU that verifies partially holds one object at a time, as its twin on a
+microcontroller has room for one.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class Objects:
             Rejected: LINK_RANGE when this ECU has no use for it, or too much is held already.
         """
         assert size <= LENGTH_MAX[place.object]
+        if self._allowed == PARTIAL:
+            self.clear()
         self.discard(place)
         self.abandon()
         held = sum(map(len, self._whole.values()))

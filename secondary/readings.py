@@ -43,7 +43,7 @@ def status(state: State) -> Status:
         time_attested=held.clock.attested,
         director_root=held.director.root.value.header.version,
         image_root=0 if held.image is None else held.image.root.value.header.version,
-        targets_version=0 if state.targets is None else state.targets.value.header.version,
+        targets_version=0 if state.targets is None or state.is_lacking else state.targets.value.header.version,
         next_offset=next_offset,
         entry_digest=entry_digest,
         bundle=installation.bundle,

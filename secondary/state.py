@@ -14,7 +14,7 @@ from secondary import refusals
 from secondary.needs import Delete, Found, Need, Progress, Store
 from secondary.objects import FULL, PARTIAL, Objects
 from secondary.refusals import Refusals
-from uptane.errors import Check, StorageFailure
+from uptane.errors import Check, Malformed, Rejected, StorageFailure
 from uptane.machine import Workflow
 from uptane.model.ids import Repository
 from uptane.model.metadata import DirectorTargets
@@ -24,10 +24,11 @@ from uptane.moments import SECOND_MS, Instant, UtcTime
 from uptane.ports import Signer
 from uptane.verify import attested, record
 from uptane.verify.image import entry_digest_of
-from uptane.verify.installation import Installation, factory
+from uptane.verify.installation import Installation, factory, is_running
 from uptane.verify.stored import reload_director, reload_image
 from uptane.verify.threshold import Verifier
 from uptane.verify.trusted import TIME_FILE, Ecu, Held, Vehicle
+from uptane.verify.vouched import check_vouched
 
 INSTALLATION: Final = "installation"
 NONCE: Final = "nonce"
@@ -76,6 +77,7 @@ class State:
     power cycle, if nothing was written since. `testing`: the self-test of this boot is under way. `dropped` names
     records that no longer hold, to be deleted at the boot; `recounted` those of counts that were lost: what they begin
     with now is stored before they go on, so that the older of the two copies never says much less than the newest.
+    `unvouched`: the Image repository's files that are stored do not vouch for this ECU's entry.
     """
 
     facts: Facts
@@ -97,6 +99,7 @@ class State:
     notes: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     recounted: set[str] = field(default_factory=set)
+    unvouched: bool = False
 
     @property
     def utc(self) -> UtcTime:
@@ -131,6 +134,30 @@ class State:
         self.held = held if clock_reset else replace(held, clock=self.held.clock)
         if clock_reset:
             self.clock_set = self.now
+        self.judge()
+
+    def judge(self) -> None:
+        """Find out whether the stored files vouch for this ECU's entry; to be asked whenever others are held."""
+        held, own = self.held, self.facts.own
+        self.unvouched = False
+        if held.image is None or held.director.targets is None:
+            return
+        ageless = replace(held, clock=replace(held.clock, time=UtcTime(0)))
+        try:
+            check_vouched(self.facts.verifier, ageless, Vehicle(own), held.director.targets)
+        except (Malformed, Rejected):
+            self.unvouched = True
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether something is to be installed for which nothing stored vouches any more: all is to be delivered again.
+
+        A disk may lose a file, or bring an older copy back. Expiry is not judged here: `recheck` does.
+        """
+        if not self.unvouched or self.targets is None:
+            return False
+        entry = self.targets.value.entries.find(self.facts.own.ecu)
+        return entry is not None and not is_running(self.installation, entry.image)
 
     def tag(self) -> bytes | None:
         """The digest of this ECU's entry in the stored Targets: what a download is bound to."""
@@ -166,7 +193,7 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
         ceiling = max(ceiling + COUNTERS_RESERVED, clock.time & 0xFFFF_FFFF)
     if NONCE in found.damaged:
         nonces = max(nonces + 1, clock.time & 0xFFFF_FFFF)
-    return State(
+    state = State(
         facts=facts,
         held=Held(director.trusted, None if image is None else image.trusted, clock),
         installation=factory(facts.factory) if written is None else record.load(written),
@@ -182,6 +209,8 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
         dropped=gone,
         recounted={REPORT, NONCE} & set(found.damaged),
     )
+    state.judge()
+    return state
 
 
 def install(state: State, installation: Installation) -> Workflow[Need, None]:

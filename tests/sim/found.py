@@ -128,4 +128,15 @@ FOUND: tuple[tuple[str, str], ...] = (
         15 61504 cut v2.door 9000 7 0
         """,
     ),
+    (
+        "A full ECU whose disk lost the delegated file that had vouched for an image prepared it all the same.",
+        """
+        plan 1 seed 549270270795 image 64 calm 85646
+        vehicle 1 head seat:partial:classic brake:full:fast camera:full:classic
+        vehicle 2 head camera:partial:fast
+        5 56085 assign v1 0 0 0
+        12 15979 rot v1.brake 0 1 1
+        19 49495 flicker v1.brake 20 58 1
+        """,
+    ),
 )

@@ -15,6 +15,7 @@ attested      time
 full          full verification, step by step (the workflow of Primaries and full Secondaries)
 partial       partial verification
 recheck       what is stored, judged again by the newest Root and time, before it is acted on
+vouched       whether what is held still vouches for what is assigned, when a disk may have lost some of it
 needs         what the workflows ask of the shell: Fetch, Keep, Drop
 orders        vehicle orders
 states        the states of an ECU in a transaction, as tables

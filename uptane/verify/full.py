@@ -21,7 +21,7 @@ from uptane.model.metadata import Assignment, DirectorTargets, ImageTargets, Sna
 from uptane.model.signed import Verified
 from uptane.moments import UtcTime
 from uptane.verify.chain import set_time, walk_roots
-from uptane.verify.delegations import Resolver, Wanted
+from uptane.verify.delegations import Found, Resolver, Wanted
 from uptane.verify.image import bundle_of, check_match, check_own, installed_image
 from uptane.verify.needs import Drop, Fetch, Keep, Need
 from uptane.verify.partial import check_counters, keep_targets, previous_of
@@ -50,6 +50,7 @@ from uptane.verify.trusted import (
     Vehicle,
     role_file,
 )
+from uptane.verify.vouched import find_at_hand, hardware_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,23 +175,13 @@ def _matched_at_hand(
         recheck(verifier, held, vehicle.own.ecu)
         resolver = Resolver(verifier, _image(held), held.clock.time)
         for entry in entries:
-            match = _without_fetching(_match(resolver, held.director, vehicle, entry=entry))
-            if match is None:
+            found = find_at_hand(resolver, entry, hardware_of(vehicle, entry.ecu))
+            if found is None:
                 return None
-            matches[entry.ecu] = match
+            matches[entry.ecu] = _agreed(entry, found, held.director, vehicle)
     except (Malformed, Rejected):
         return None
     return matches
-
-
-def _without_fetching(search: Workflow[Fetch, Match]) -> Match | None:
-    try:
-        next(search)
-    except StopIteration as ended:
-        match: Match = ended.value
-        return match
-    search.close()
-    return None
 
 
 def _match(
@@ -201,8 +192,11 @@ def _match(
     Raises:
         Rejected: IMAGE_MISMATCH, IMAGE_COUNTER, INSTALL_COUNTER; and what `Resolver.find` refuses.
     """
-    hardware = vehicle.own.hardware if vehicle.hardware is None else vehicle.hardware[entry.ecu]
-    found = yield from resolver.find(Wanted(entry.image.filename, hardware))  # 10.1
+    found = yield from resolver.find(Wanted(entry.image.filename, hardware_of(vehicle, entry.ecu)))  # 10.1
+    return _agreed(entry, found, trusted, vehicle)
+
+
+def _agreed(entry: Assignment, found: Found, trusted: Trusted[DirectorTargets], vehicle: Vehicle) -> Match:
     check_match(entry.image, found.image)  # 10.2.1, 10.2.2
     check_counters(entry, trusted, vehicle)  # 10.2.3
     return Match(entry, found.roles)

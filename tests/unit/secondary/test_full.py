@@ -64,6 +64,34 @@ def test_root_links_delivered_with_everything_else_are_walked_first(board: Board
     assert (status.director_root, status.image_root) == (2, 2)
 
 
+@pytest.mark.parametrize("lost", ["gone", "an older copy"])
+def test_a_stored_file_that_vouched_is_lost(board: Board, primary: Coordinator, lost: str) -> None:
+    """Nothing is installed on a word that is no longer held; all is handed on again, and then it is."""
+    older = board.records.copy()
+    board.pair.update()
+    primary.ask("1003")
+    assert primary.set_time() == ""
+    primary.deliver_metadata()
+    assert primary.check(CheckOption.EVERYTHING) == "7101020200"
+    before = primary.status().targets_version
+    name = "image/role/release"
+    board.records.pop(name)
+    if lost == "an older copy":
+        board.records["image/targets"] = older["image/targets"]
+    board.power_up()
+    assert primary.status().targets_version == 0
+    primary.ask("1002")
+    assert primary.ask("3101ff00")[:4] == "7f31"
+    assert primary.refusal() is Check.DELEGATION_INVALID
+    primary.ask("1003")
+    assert primary.set_time() == ""
+    primary.deliver_metadata()
+    assert primary.check(CheckOption.EVERYTHING) == "7101020200"
+    assert primary.status().targets_version == before
+    primary.update()
+    assert board.runs() == image_octets(board.pair, CAMERA)
+
+
 def forged_delegate(pair: Pair) -> None:
     pair.image.targets(RELEASE, signers=[STRANGER])
     pair.image.publish()
