@@ -123,12 +123,12 @@ def encode(facts: BoardFacts) -> bytes:
     return octets + zlib.crc32(octets).to_bytes(CRC_LENGTH)
 
 
-def write(path: Path, facts: BoardFacts) -> None:
+def write(path: Path, octets: bytes) -> None:
     """Write them where only their owner may read them."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, keys.MODE)
     with open(descriptor, "wb", closefd=True) as stream:  # noqa: PTH123  (opened with its mode above)
         os.fchmod(stream.fileno(), keys.MODE)
-        stream.write(encode(facts))
+        stream.write(octets)
 
 
 def _text(text: str) -> bytes:
