@@ -17,6 +17,7 @@ from typing import Any
 from rich.markup import escape
 
 from demo.attacks import ATTACKS, Attack
+from demo.board import emulated
 from demo.display import bus_table, closing_table, console, refused_table, time_table
 from demo.images import chosen
 from demo.processes import DemoFailure
@@ -37,6 +38,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--images", default="", help='install your own: "brake=FILE body=FILE"')
     parser.add_argument("--attack", default="", help="replay an attack before the update; `list` lists them")
+    parser.add_argument(
+        "--brake",
+        choices=("linux", "qemu"),
+        default="linux",
+        help="what the brake controller is: a process, or the C firmware on an emulated board",
+    )
     parser.add_argument("--fast", action="store_true", help="do not pace the buses as real ones would be")
     return parser.parse_args()
 
@@ -77,10 +84,11 @@ def main() -> int:
         return 2
     try:
         images = chosen(told.images)
+        board = emulated() if told.brake == "qemu" else None
     except DemoFailure as failure:
         console.print(f"[red]{escape(str(failure))}[/]")
         return 2
-    report = _played(Story(FOLDER, images, paced=not told.fast), ATTACKS.get(told.attack))
+    report = _played(Story(FOLDER, images, paced=not told.fast, board=board), ATTACKS.get(told.attack))
     if report is None:
         return 1
     (FOLDER / "report.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -11,8 +11,9 @@ from typing import Any
 
 from demo import world as setting
 from demo.attacks import Attack, Scene, When
+from demo.board import Emulated
 from demo.display import Bars, Follow, bars, say
-from demo.images import ECUS, EcuOfDemo
+from demo.images import BRAKE, ECUS, EcuOfDemo
 from demo.monitor import Monitor
 from demo.processes import DemoFailure
 from uptane.errors import BY_CODE
@@ -26,8 +27,8 @@ FACTORY, NEXT = 1, 2  # releases
 class Story:
     """One run."""
 
-    def __init__(self, folder: Path, images: dict[str, Path], *, paced: bool) -> None:
-        self.world = setting.new_world(folder, paced=paced)
+    def __init__(self, folder: Path, images: dict[str, Path], *, paced: bool, board: Emulated | None = None) -> None:
+        self.world = setting.new_world(folder, paced=paced, board=board)
         self._images = images
         self._seconds: dict[str, float] = {}
         self._monitor: Monitor | None = None
@@ -87,10 +88,12 @@ class Story:
     def _prepare(self) -> None:
         world = self.world
         say(f"publishing release {FACTORY} for every ECU; a supplier signs for the camera by delegation")
-        factory = {ecu.name: setting.write_sample(world, ecu, FACTORY) for ecu in ECUS}
+        factory = {ecu.name: setting.write_image(world, ecu, FACTORY) for ecu in ECUS}
         setting.delegate(world)
         for ecu in ECUS:
             setting.publish(world, ecu, FACTORY, factory[ecu.name])
+        if world.board is not None:
+            say(f"{BRAKE.name} is an emulated Cortex-M3 board; it comes with {world.board.versions[0]} of its firmware")
         say(f"enrolling vehicle {setting.VEHICLE} and provisioning its {len(ECUS)} ECUs")
         setting.enrol(world, factory)
 
@@ -107,7 +110,7 @@ class Story:
         world = self.world
         started = time.monotonic()
         say(f"publishing release {NEXT}, and assigning it to every ECU")
-        files = {ecu.name: self._images.get(ecu.name) or setting.write_sample(world, ecu, NEXT) for ecu in ECUS}
+        files = {ecu.name: self._images.get(ecu.name) or setting.write_image(world, ecu, NEXT) for ecu in ECUS}
         for ecu in ECUS:
             setting.publish(world, ecu, NEXT, files[ecu.name])
         if attack is not None:

@@ -66,11 +66,15 @@ class Tester:
         """11 01."""
         return self._ask("ecu_reset", 1)
 
-    def download(self, address: int, octets: bytes, block: int = 2048) -> int | None:
-        """34, 36 ..., 37: the whole of `octets` to `address`."""
+    def download(self, address: int, octets: bytes) -> int | None:
+        """34, 36 ..., 37: the whole of `octets` to `address`, in blocks as long as the ECU takes."""
         place = udsoncan.MemoryLocation(address, len(octets), address_format=32, memorysize_format=32)
-        if (nrc := self._ask("request_download", place)) is not None:
-            return nrc
+        try:
+            answer = self._client.request_download(place)
+        except NegativeResponseException as refusal:
+            return refusal.response.code
+        assert answer is not None
+        block = answer.service_data.max_length - 2
         for number, offset in enumerate(range(0, len(octets), block), 1):
             if (nrc := self._ask("transfer_data", number & 0xFF, octets[offset : offset + block])) is not None:
                 return nrc

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from demo.board import Emulated, run_words
 from demo.images import BODY, BRAKE, CAMERA, ECUS, SLOT_LENGTH_MAX, TELEMATICS, EcuOfDemo, sample
 from demo.monitor import Bus
 from demo.processes import Crew, DemoFailure, command, port_of
@@ -29,6 +30,8 @@ class World:
     buses: dict[str, Bus]
     crew: Crew
     ports: dict[str, int] = field(default_factory=dict)
+    board: Emulated | None = None
+    """What the brake controller is, if it is an emulated board."""
 
     @property
     def secret(self) -> Path:
@@ -60,11 +63,11 @@ class World:
         return vehicles[0]
 
 
-def new_world(folder: Path, *, paced: bool) -> World:
+def new_world(folder: Path, *, paced: bool, board: Emulated | None = None) -> World:
     """An empty folder, a passphrase, and two buses on multicast groups drawn at random."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    world = World(folder, {bus.name: bus for bus in _buses(paced=paced)}, Crew(folder / "logs"))
+    world = World(folder, {bus.name: bus for bus in _buses(paced=paced)}, Crew(folder / "logs"), board=board)
     world.secret.touch(mode=0o600)
     world.secret.write_text(secrets.token_urlsafe(24) + "\n")
     return world
@@ -171,11 +174,12 @@ def publish(world: World, ecu: EcuOfDemo, release: int, file: Path) -> None:
     world.repo("publish", str(file), *options, *role, "--passphrase-file", str(world.secret))
 
 
-def write_sample(world: World, ecu: EcuOfDemo, release: int) -> Path:
-    """Write a sample image into the demo's folder."""
+def write_image(world: World, ecu: EcuOfDemo, release: int) -> Path:
+    """Write an image into the demo's folder: a real build for an emulated board, else a sample."""
     file = world.folder / "images" / f"{ecu.name}-{release}.bin"
     file.parent.mkdir(exist_ok=True)
-    file.write_bytes(sample(ecu, release))
+    real = world.board is not None and ecu is BRAKE
+    file.write_bytes(world.board.build(release).read_bytes() if world.board and real else sample(ecu, release))
     return file
 
 
@@ -225,11 +229,12 @@ def _description(world: World, factory: dict[str, Path], vehicle: str = VEHICLE)
             f'[[bus]]\nname = "{bus.name}"\ninterface = "udp_multicast"\nchannel = "{bus.channel}"\nport = {bus.port}\n'
             f"fd = {str(bus.fd).lower()}\nbitrate = {bus.speed.nominal}\n{data}paced = {str(bus.paced).lower()}\n"
         )
-    parts += [_ecu_description(ecu, factory[ecu.name]) for ecu in ECUS]
+    sizes = {} if world.board is None else {BRAKE: world.board.slot_size}
+    parts += [_ecu_description(ecu, factory[ecu.name], sizes.get(ecu, SLOT_LENGTH_MAX)) for ecu in ECUS]
     return "\n".join(parts)
 
 
-def _ecu_description(ecu: EcuOfDemo, image: Path) -> str:
+def _ecu_description(ecu: EcuOfDemo, image: Path, slot_size: int) -> str:
     octets = image.read_bytes()
     primary = ecu is TELEMATICS
     place = "primary = true\n" if primary else f'bus = "{ecu.bus}"\naddress = {ecu.address}\n'
@@ -241,7 +246,7 @@ def _ecu_description(ecu: EcuOfDemo, image: Path) -> str:
     prefix = SUPPLIER if ecu is CAMERA else "oem"
     return (
         f'[[ecu]]\nid = "{ecu.name}"\nhardware = "{ecu.hardware}"\nverification = "{ecu.verification}"\n{place}'
-        f'filename = "{prefix}/{ecu.name}-*"\nslot_size = {SLOT_LENGTH_MAX}\n'
+        f'filename = "{prefix}/{ecu.name}-*"\nslot_size = {slot_size}\n'
         f'[ecu.image]\nfilename = "{filename(ecu, 1)}"\nlength = {len(octets)}\n'
         f'sha256 = "{hashlib.sha256(octets).hexdigest()}"\nrelease_counter = 1\n{port}'
     )
@@ -249,7 +254,11 @@ def _ecu_description(ecu: EcuOfDemo, image: Path) -> str:
 
 def start_secondary(world: World, ecu: EcuOfDemo) -> None:
     """Start a Secondary, or start it again."""
-    world.crew.start(ecu.name, "secondary", "run", "--config", str(world.ecu(ecu) / "config.toml"))
+    config = world.ecu(ecu) / "config.toml"
+    if ecu is BRAKE and world.board is not None:
+        world.crew.start(ecu.name, *run_words(world.ecu(ecu) / "board", config))
+    else:
+        world.crew.start(ecu.name, "secondary", "run", "--config", str(config))
 
 
 def start_primary(world: World) -> None:

@@ -5,6 +5,7 @@ Exit codes: 0 all is well, 1 it is not, 2 the command line cannot be used.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from secondary.shell.config import load
 from uptane.errors import MarqueError
 from uptane.shell.can_port import open_can_port
 
-STUB: Final = Path("build") / "firmware" / "qemu" / "boot.elf"
+STUB: Final = Path(__file__).resolve().parent.parent / "build" / "firmware" / "qemu" / "boot.elf"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,12 +42,23 @@ Config = Annotated[
 
 
 @app.command()
-def info(images: Annotated[list[Path], typer.Argument(help="images: *.bin as `make firmware` builds them")]) -> None:
+def info(
+    images: Annotated[list[Path], typer.Argument(help="*.bin as `make firmware` builds them", show_default=False)],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs: one JSON object")] = False,
+) -> None:
     """Tell version, length and SHA-256 of builds."""
     with _explained():
-        for path in images:
-            image = flash_file.image(flash_file.read(path), str(path))
-            print(f"{image.version:23} {len(image.octets):6} octets  {image.sha256}  {path}")
+        told = [(path, flash_file.image(flash_file.read(path), str(path))) for path in images]
+    if as_json:
+        rows = [
+            {"file": str(path), "version": image.version, "length": len(image.octets), "sha256": image.sha256}
+            for path, image in told
+        ]
+        print(json.dumps({"slot_size": flash_file.layout()["SLOT_SIZE"], "images": rows}))
+        return
+    for path, image in told:
+        print(f"{image.version:23} {len(image.octets):6} octets  {image.sha256}  {path}")
 
 
 @app.command("make")
