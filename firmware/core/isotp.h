@@ -16,12 +16,16 @@ void fw_link_start(fw_link *link);
 void fw_link_heard(fw *ecu, const fw_frame *frame);
 void fw_link_tick(fw *ecu);
 uint64_t fw_link_deadline(const fw_link *link);
+/* Offer the port what it had no room for; gives nothing up. For fw_server_breathe. */
+void fw_link_breathe(fw *ecu);
 
 /* Send a message of at most FW_SMALL_MAX octets, which are copied. */
 void fw_link_send(fw *ecu, uint8_t peer, const uint8_t *octets, uint8_t length);
-/* Send `head` and then `length` octets that stay where they are (the report). False: another such message is under way. */
-bool fw_link_send_long(fw *ecu, uint8_t peer, const uint8_t *head, uint8_t head_length, const uint8_t *octets, uint16_t length);
-/* What fw_link_send_long was given changes now: break off its message, if it is under way. */
+/* Send `head` and then `length` octets that stay where they are (the report), more than one frame of them. False:
+ * another message to this peer is under way. */
+bool fw_link_send_long(
+    fw *ecu, uint8_t peer, const uint8_t *head, uint8_t head_length, const uint8_t *octets, uint16_t length);
+/* What fw_link_send_long was given changes now: break off whatever is being sent of it. */
 void fw_link_drop_long(fw *ecu);
 
 #include "isotp_state.h"

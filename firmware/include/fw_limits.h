@@ -33,7 +33,7 @@
 
 #define FW_BLOCK_MAX 514u          /* one TransferData request, service and counter included: the receive buffer */
 #define FW_REPORT_MAX 720u         /* a signed report with every name at its longest, and eight refusals */
-#define FW_SMALL_MAX 96u           /* any other message we send: the status is 93 */
+#define FW_SMALL_MAX 131u          /* any other message we send: a filename behind its identifier; the status is 93 */
 #define FW_REQUEST_MAX 16u         /* any request but TransferData: RequestDownload is 11 */
 #define FW_PEERS_MAX 4u            /* clients heard at once, one of whom may send blocks */
 

@@ -1,0 +1,190 @@
+/* ISO-TP for one ECU on one bus: whose frame it is, and who has a place (twin of uptane/link/isotp.py, can_frame.py).
+ *
+ * Frames are handled one by one, and a whole message is answered before the next frame is looked at. Whatever is
+ * malformed, or of a kind not awaited, is ignored, as the standard says. A source address is believed only as far as to
+ * keep peers apart.
+ */
+#include <string.h>
+
+#include "isotp_parts.h"
+#include "state.h"
+
+#define KIND_MASK 0x03FF0000u /* of an identifier: all but the priority and the two addresses */
+#define PHYSICAL 0x00DA0000u
+#define FUNCTIONAL 0x00DB0000u
+#define OURS 0x1CDA0000u /* physical, with the lowest priority: everything else on the bus goes first */
+#define GROUP 0x33u      /* "all ECUs", as in ISO 15765-4 */
+#define PADDING 0xAA     /* alternating bits cause no stuff bits */
+
+void fw_link_start(fw_link *link)
+{
+    memset(link, 0, sizeof *link);
+    link->retry_at = FW_NEVER;
+    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
+        peer->in_until = FW_NEVER;
+        peer->out_at = FW_NEVER;
+    }
+}
+
+bool fw_link_offer(fw *ecu, uint8_t peer, fw_frame *frame)
+{
+    uint8_t length = fw_padded(frame->length);
+    memset(frame->data + frame->length, PADDING, (size_t)(length - frame->length));
+    frame->length = length;
+    frame->fd = ecu->facts->fd;
+    frame->id = OURS | (uint32_t)peer << 8 | ecu->facts->address;
+    return fw_port_send(ecu->port, frame);
+}
+
+/* --------------------------------------------------------------------------------------------------------- places */
+
+static bool is_idle(const fw_peer *peer)
+{
+    return peer->in_until == FW_NEVER && peer->out_at == FW_NEVER;
+}
+
+fw_peer *fw_link_find(fw_link *link, uint8_t address)
+{
+    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
+        if (peer->address == address && !is_idle(peer)) {
+            return peer;
+        }
+    }
+    return NULL;
+}
+
+fw_peer *fw_link_place(fw *ecu, uint8_t address)
+{
+    fw_link *link = &ecu->link;
+    fw_peer *place = fw_link_find(link, address);
+    if (place != NULL) {
+        return place;
+    }
+    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX && place == NULL; peer++) {
+        if (is_idle(peer)) {
+            place = peer;
+        }
+    }
+    if (place == NULL && fw_server_holder(&ecu->server) == address) {
+        place = link->peers;
+        fw_receive_stop(place);
+        fw_send_stop(place);
+    }
+    if (place != NULL) {
+        place->address = address;
+    }
+    return place;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- frames */
+
+/* Read a single frame: as short as its content allows, or padded to 8. The message's length, 0 if it is none. */
+static uint8_t read_single(const fw_frame *frame, uint8_t *start)
+{
+    uint8_t size = frame->length, length = frame->data[0];
+    if (size <= 8) {
+        *start = 1;
+        return length < size && (size == 8 || length == size - 1) ? length : 0;
+    }
+    *start = 2;
+    if (length != 0) {
+        return 0;
+    }
+    length = frame->data[1];
+    return length >= 8 && length <= size - 2 && fw_padded((uint8_t)(length + 2)) == size ? length : 0;
+}
+
+static void hear_single(fw *ecu, const fw_frame *frame, bool functional)
+{
+    uint8_t source = (uint8_t)frame->id, start, length = read_single(frame, &start);
+    if (length == 0) {
+        return;
+    }
+    fw_peer *peer = fw_link_find(&ecu->link, source);
+    if (peer != NULL && !functional) {
+        fw_receive_stop(peer); /* whoever begins another message has given up the one before */
+    }
+    fw_server_asked(ecu, source, frame->data + start, length, functional);
+}
+
+static void hear_peer(fw *ecu, const fw_frame *frame)
+{
+    uint8_t source = (uint8_t)frame->id, kind = frame->data[0] >> 4;
+    if (kind == 0) {
+        hear_single(ecu, frame, false);
+        return;
+    }
+    if (kind == 1) {
+        fw_receive_first(ecu, source, frame);
+        return;
+    }
+    fw_peer *peer = fw_link_find(&ecu->link, source);
+    if (peer == NULL) {
+        return;
+    }
+    if (kind == 2) {
+        fw_receive_consecutive(ecu, peer, frame);
+    } else if (kind == 3 && frame->length >= 3) {
+        fw_send_flow(ecu, peer, frame->data);
+    }
+}
+
+void fw_link_heard(fw *ecu, const fw_frame *frame)
+{
+    uint32_t kind = frame->id & KIND_MASK;
+    uint8_t target = (uint8_t)(frame->id >> 8), own = ecu->facts->address;
+    if ((uint8_t)frame->id == own || frame->length == 0 || frame->length > sizeof frame->data) {
+        return;
+    }
+    if (kind == PHYSICAL && target == own) {
+        hear_peer(ecu, frame);
+    } else if (kind == FUNCTIONAL && target == GROUP && frame->data[0] >> 4 == 0) {
+        hear_single(ecu, frame, true);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------------- timers */
+
+void fw_link_breathe(fw *ecu)
+{
+    fw_link *link = &ecu->link;
+    if (ecu->now >= link->retry_at) {
+        link->retry_at = FW_NEVER;
+        for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
+            if (peer->flow_due) {
+                fw_receive_flow(ecu, peer);
+            }
+        }
+    }
+    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
+        fw_send_push(ecu, peer);
+    }
+}
+
+void fw_link_tick(fw *ecu)
+{
+    fw_link *link = &ecu->link;
+    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
+        if (ecu->now >= peer->in_until) {
+            fw_receive_stop(peer);
+        }
+    }
+    fw_link_breathe(ecu);
+    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
+        fw_send_tick(ecu, peer);
+    }
+}
+
+uint64_t fw_link_deadline(const fw_link *link)
+{
+    uint64_t first = link->retry_at;
+    for (const fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
+        if (peer->in_until < first) {
+            first = peer->in_until;
+        }
+        if (peer->out_at < first) {
+            first = peer->out_at;
+        }
+    }
+    return first;
+}

@@ -1,0 +1,301 @@
+/* The server's half of UDS: who may ask for what, when, and in which order (twin of uptane/link/uds_server.py).
+ *
+ * It judges sessions, the interlock, the one client, transfers and their block counters. A task is carried out by the
+ * ECU before anything else is heard, so no request ever meets another that is being worked on; "pending" is said
+ * meanwhile. Any node on the bus may be hostile: nothing here believes a source address further than to keep clients
+ * apart.
+ */
+#include <string.h>
+
+#include "state.h"
+#include "uds_parts.h"
+
+#define PENDING_AFTER_MS 25u   /* half of P2 for us, half for the bus */
+#define PENDING_AGAIN_MS 2500u /* half of P2* */
+#define S3_MS 5000u
+#define INTERLOCK_CHECK_MS 1000u /* while normal messages are silenced */
+#define POSITIVE 0x40u
+#define NEGATIVE 0x7Fu
+#define DATA_MAX 4u /* octets behind the echo of any answer that is not a reading */
+
+/* Keeps a large frame off the stack on which an update is verified. */
+#define APART __attribute__((noinline))
+
+static const uint8_t session_data[] = {0x00, 0x32, 0x01, 0xF4}; /* P2 50 ms, P2* 500 times 10 ms */
+
+void fw_server_start(fw_server *server)
+{
+    memset(server, 0, sizeof *server);
+    server->session_end = server->traffic_check = server->pending_at = FW_NEVER;
+    server->holder = -1;
+    server->session = FW_SESSION_DEFAULT;
+    server->messages = server->faults = true;
+}
+
+int fw_server_holder(const fw_server *server)
+{
+    return server->holder;
+}
+
+/* --------------------------------------------------------------------------------------------------------- answers */
+
+static void deny(fw *ecu, uint8_t peer, uint8_t service, fw_nrc nrc)
+{
+    uint8_t reply[] = {NEGATIVE, service, (uint8_t)nrc};
+    fw_link_send(ecu, peer, reply, sizeof reply);
+}
+
+void fw_say(fw *ecu, const fw_request *asked, const uint8_t *data, uint8_t length)
+{
+    uint8_t reply[4 + DATA_MAX];
+    if (asked->quiet && !ecu->server.said_pending) {
+        return;
+    }
+    memcpy(reply, asked->octets, asked->echo);
+    reply[0] = (uint8_t)(asked->service + POSITIVE);
+    if (asked->service != FW_TRANSFER && asked->echo > 1) {
+        reply[1] = asked->function;
+    }
+    for (uint8_t at = 0; at < length; at++) {
+        reply[asked->echo + at] = data[at];
+    }
+    fw_link_send(ecu, asked->peer, reply, (uint8_t)(asked->echo + length));
+}
+
+fw_nrc fw_misuse(fw *ecu, fw_nrc nrc, fw_check check)
+{
+    fw_misused(ecu, check);
+    return nrc;
+}
+
+static APART fw_nrc answer_reading(fw *ecu, const fw_request *asked)
+{
+    uint8_t reply[FW_SMALL_MAX] = {FW_READ + POSITIVE, asked->octets[1], asked->octets[2]};
+    uint16_t did = fw_u16(asked->octets + 1);
+    if (did == FW_DID_REPORT) {
+        if (ecu->report.length == 0) {
+            return FW_NRC_RANGE;
+        }
+        return fw_link_send_long(ecu, asked->peer, reply, 3, ecu->report.octets, ecu->report.length) ? FW_DONE
+                                                                                                     : FW_NRC_BUSY;
+    }
+    int length = fw_read(ecu, did, reply + 3, sizeof reply - 3);
+    if (length < 0) {
+        return FW_NRC_RANGE;
+    }
+    fw_link_send(ecu, asked->peer, reply, (uint8_t)(3 + length));
+    return FW_DONE;
+}
+
+/* ---------------------------------------------------------------------------------------------- sessions, interlock */
+
+static void set_traffic(fw *ecu, bool messages, bool faults)
+{
+    fw_server *server = &ecu->server;
+    if (messages != server->messages || faults != server->faults) {
+        server->messages = messages;
+        server->faults = faults;
+        fw_port_traffic(ecu->port, messages, faults);
+    }
+}
+
+void fw_restore_traffic(fw *ecu)
+{
+    ecu->server.traffic_check = FW_NEVER;
+    set_traffic(ecu, true, true);
+}
+
+fw_nrc fw_safe(fw *ecu)
+{
+    fw_interlock word = fw_port_interlock(ecu->port);
+    if (word == FW_SAFE) {
+        return FW_DONE;
+    }
+    fw_restore_traffic(ecu);
+    return fw_misuse(ecu, word == FW_MOVING ? FW_NRC_MOVING : FW_NRC_CONDITIONS, FW_LINK_INTERLOCK);
+}
+
+fw_nrc fw_delivering(fw *ecu)
+{
+    return ecu->server.session != FW_SESSION_DEFAULT ? FW_DONE
+                                                     : fw_misuse(ecu, FW_NRC_SERVICE_SESSION, FW_LINK_SESSION);
+}
+
+fw_nrc fw_programming(fw *ecu)
+{
+    if (ecu->server.session != FW_SESSION_PROGRAMMING) {
+        return fw_misuse(ecu, FW_NRC_SERVICE_SESSION, FW_LINK_SESSION);
+    }
+    return fw_safe(ecu);
+}
+
+/* Any request of the holder keeps the session; nobody else's does. */
+static void keep_session(fw *ecu, uint8_t peer)
+{
+    if (ecu->server.holder == peer) {
+        ecu->server.session_end = ecu->now + S3_MS;
+    }
+}
+
+static void open_session(fw *ecu, fw_session session, uint8_t peer)
+{
+    fw_server *server = &ecu->server;
+    server->transferring = false;
+    server->session = (uint8_t)session;
+    if (session == FW_SESSION_DEFAULT) {
+        server->holder = -1;
+        server->session_end = FW_NEVER;
+        fw_restore_traffic(ecu);
+    } else {
+        server->holder = peer;
+        keep_session(ecu, peer);
+    }
+    fw_opened(ecu, session, peer);
+}
+
+static fw_nrc answer_session(fw *ecu, const fw_request *asked)
+{
+    fw_nrc no = asked->function == FW_SESSION_PROGRAMMING ? fw_safe(ecu) : FW_DONE;
+    if (no == FW_DONE) {
+        open_session(ecu, (fw_session)asked->function, asked->peer);
+        fw_say(ecu, asked, session_data, sizeof session_data);
+    }
+    return no;
+}
+
+/* Change what the vehicle's normal life sees of this ECU; restoring it is never refused for being unsafe. */
+static fw_nrc answer_silence(fw *ecu, const fw_request *asked)
+{
+    fw_server *server = &ecu->server;
+    bool is_dtc = asked->service == FW_DTC;
+    bool messages = is_dtc ? server->messages : asked->function == 0,
+         faults = is_dtc ? asked->function == 1 : server->faults;
+    bool is_normal = messages && faults;
+    fw_nrc no = fw_delivering(ecu);
+    if (no == FW_DONE && !is_normal) {
+        no = fw_safe(ecu);
+    }
+    if (no == FW_DONE) {
+        server->traffic_check = is_normal ? FW_NEVER : ecu->now + INTERLOCK_CHECK_MS;
+        set_traffic(ecu, messages, faults);
+        fw_say(ecu, asked, NULL, 0);
+    }
+    return no;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- tasks */
+
+static void say_pending(fw *ecu)
+{
+    fw_server *server = &ecu->server;
+    server->said_pending = true;
+    server->pending_at = ecu->now + PENDING_AGAIN_MS;
+    deny(ecu, server->asker, server->service, FW_NRC_PENDING);
+}
+
+fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, const fw_task *task)
+{
+    fw_server *server = &ecu->server;
+    bool is_long = task->kind == FW_VERIFY || task->kind == FW_ERASE || task->kind == FW_PREPARE_RESTART;
+    server->asker = asked->peer;
+    server->service = asked->service;
+    server->pending_at = ecu->now + PENDING_AFTER_MS;
+    server->session_end = FW_NEVER;
+    if (is_long && !asked->quiet) {
+        say_pending(ecu); /* a signature alone takes longer than P2, and nothing is said meanwhile */
+    }
+    fw_nrc no = fw_do(ecu, task);
+    server->pending_at = FW_NEVER;
+    keep_session(ecu, asked->peer);
+    if (no != FW_DONE && (asked->service == FW_TRANSFER || asked->service == FW_EXIT)) {
+        server->transferring = false;
+    }
+    if (no == FW_NRC_DOWNLOAD || no == FW_NRC_SUSPENDED || no == FW_NRC_PROGRAMMING) {
+        fw_restore_traffic(ecu); /* the update has failed: the vehicle must not stay silenced */
+    }
+    return no;
+}
+
+/* -------------------------------------------------------------------------------------------------------- requests */
+
+static fw_nrc serve(fw *ecu, const fw_request *asked)
+{
+    fw_server *server = &ecu->server;
+    if (asked->service == FW_READ) {
+        return answer_reading(ecu, asked);
+    }
+    if (asked->service == FW_PRESENT) {
+        fw_say(ecu, asked, NULL, 0);
+        return FW_DONE;
+    }
+    if (server->holder >= 0 && server->holder != asked->peer) {
+        return fw_misuse(ecu, FW_NRC_BUSY, FW_LINK_BUSY);
+    }
+    bool exited = server->exited;
+    server->exited = false;
+    switch (asked->service) {
+    case FW_SESSION:
+        return answer_session(ecu, asked);
+    case FW_RESET:
+        return fw_answer_reset(ecu, asked);
+    case FW_ROUTINE:
+        return fw_answer_routine(ecu, asked);
+    case FW_DOWNLOAD:
+        return fw_answer_download(ecu, asked);
+    case FW_TRANSFER:
+        return fw_answer_block(ecu, asked);
+    case FW_EXIT:
+        return fw_answer_exit(ecu, asked, exited);
+    default:
+        return answer_silence(ecu, asked);
+    }
+}
+
+void fw_server_asked(fw *ecu, uint8_t peer, const uint8_t *octets, uint16_t length, bool functional)
+{
+    fw_request asked;
+    ecu->server.said_pending = false;
+    fw_nrc no = fw_read_request(&asked, octets, length);
+    asked.peer = peer;
+    if (no == FW_DONE) {
+        if (functional && !asked.is_for_groups) {
+            return;
+        }
+        keep_session(ecu, peer);
+        no = serve(ecu, &asked);
+    }
+    bool is_unsaid = functional && (no == FW_NRC_SERVICE || no == FW_NRC_SUBFUNCTION || no == FW_NRC_RANGE ||
+                                    no == FW_NRC_SERVICE_SESSION); /* ISO 14229-1, 7.5.6 */
+    if (no != FW_DONE && !is_unsaid) {
+        deny(ecu, peer, octets[0], no);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------------- timers */
+
+void fw_server_breathe(fw *ecu)
+{
+    if (ecu->now >= ecu->server.pending_at) {
+        say_pending(ecu);
+    }
+    fw_link_breathe(ecu);
+}
+
+void fw_server_tick(fw *ecu)
+{
+    fw_server *server = &ecu->server;
+    if (ecu->now >= server->session_end) {
+        open_session(ecu, FW_SESSION_DEFAULT, (uint8_t)server->holder);
+    }
+    if (ecu->now >= server->traffic_check) {
+        server->traffic_check = ecu->now + INTERLOCK_CHECK_MS;
+        if (fw_port_interlock(ecu->port) != FW_SAFE) {
+            fw_restore_traffic(ecu);
+        }
+    }
+}
+
+uint64_t fw_server_deadline(const fw_server *server)
+{
+    return server->session_end < server->traffic_check ? server->session_end : server->traffic_check;
+}

@@ -1,0 +1,29 @@
+/* What uds.c and uds_tasks.c know of each other. Whatever answers a request returns FW_DONE, having answered, or the
+ * code of the negative answer that fw_server_asked gives.
+ */
+#ifndef FW_UDS_PARTS_H
+#define FW_UDS_PARTS_H
+
+#include "uds_request.h"
+
+/* uds.c */
+fw_nrc fw_misuse(fw *ecu, fw_nrc nrc, fw_check check); /* refuse with `nrc`, and have it reported */
+fw_nrc fw_safe(fw *ecu);                               /* the interlock says so */
+fw_nrc fw_delivering(fw *ecu);                         /* an update may be delivered: not in the default session */
+fw_nrc fw_programming(fw *ecu);                        /* it may be carried out: in the programming session, and safe */
+void fw_restore_traffic(fw *ecu);
+/* Answer `asked` in the positive, with `length` octets (at most 4) behind the echo. */
+void fw_say(fw *ecu, const fw_request *asked, const uint8_t *data, uint8_t length);
+/* Have the ECU carry out a task. Whoever wants no answer is told "pending" only when it is due: then there is an
+ * answer. */
+fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, const fw_task *task);
+
+/* uds_tasks.c */
+fw_nrc fw_answer_reset(fw *ecu, const fw_request *asked);
+fw_nrc fw_answer_routine(fw *ecu, const fw_request *asked);
+fw_nrc fw_answer_download(fw *ecu, const fw_request *asked);
+fw_nrc fw_answer_block(fw *ecu, const fw_request *asked);
+/* `again`: the request before this one ended the transfer, and was acknowledged. */
+fw_nrc fw_answer_exit(fw *ecu, const fw_request *asked, bool again);
+
+#endif

@@ -1,0 +1,21 @@
+/* What the server remembers: who holds which session, the transfer under way, and what is silenced meanwhile. */
+#ifndef FW_UDS_STATE_H
+#define FW_UDS_STATE_H
+
+struct fw_server {
+    uint64_t session_end;   /* S3; FW_NEVER: the default session, or a task is being carried out */
+    uint64_t traffic_check; /* while normal messages are silenced: when the interlock is looked at again */
+    uint64_t pending_at;    /* when "pending" is due; FW_NEVER: no task is being carried out */
+    uint32_t left;          /* octets of the transfer that have not come */
+    int16_t holder;         /* of the session; -1: nobody */
+    int16_t last_counter;   /* of the block written last; -1: none yet */
+    uint8_t next_counter;
+    uint8_t session;        /* fw_session */
+    uint8_t asker, service; /* of the task being carried out */
+    bool messages, faults;  /* whether normal messages flow, and faults are recorded */
+    bool transferring;
+    bool exited;       /* the latest request ended a transfer; the same again is acknowledged again */
+    bool said_pending; /* to the request being served: it is answered even if no answer was wanted */
+};
+
+#endif
