@@ -1,0 +1,62 @@
+"""The power switch of an ECU that is a process, its interlock, and the self-test of its images.
+
+power_switch.py on|off FOLDER, power_switch.py interlock FOLDER WORD, power_switch.py self-test SLOT
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGINS = {b"FAILS ": 1, b"HANGS ": None}
+
+
+def on(folder: Path) -> None:
+    if (folder / "pid").exists():
+        return
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "secondary", "run", "--config", str(folder / "config.toml")],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    (folder / "pid").write_text(str(process.pid))
+
+
+def off(folder: Path) -> None:
+    try:
+        pid = int((folder / "pid").read_text())
+    except FileNotFoundError:
+        return
+    (folder / "pid").unlink()
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def self_test(slot: Path) -> int:
+    with slot.open("rb") as file:
+        code = BEGINS.get(file.read(6), 0)
+    if code is None:
+        threading.Event().wait()
+    return code or 0
+
+
+match sys.argv[1:]:
+    case ["on", where]:
+        on(Path(where))
+    case ["off", where]:
+        off(Path(where))
+    case ["interlock", where, word]:
+        (Path(where) / "interlock").write_text(word)
+    case ["self-test", path]:
+        sys.exit(self_test(Path(path)))
+    case _:
+        sys.exit(__doc__)
