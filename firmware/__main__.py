@@ -82,6 +82,7 @@ def run(board: Folder, *, config: Config = None, stub: Stub = STUB) -> None:
             settings = load(config)
             if not (board / flash_file.FACTS_FILE).exists():
                 flash_file.make(board, settings)
+            flash_file.link_interlock(board, settings.interlock)  # the folder may have been moved
             far: FarEnd = OnBus(lambda: open_can_port(settings.can, settings.address))
             place = f"{settings.can.interface} {settings.can.channel}, address 0x{settings.address:02X}"
             who, console = str(settings.ecu), None

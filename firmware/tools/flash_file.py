@@ -117,7 +117,7 @@ def make(board: Path, config: Config) -> BoardImage:
     start = numbers["SLOT_0"]
     flash[start : start + len(factory.octets)] = factory.octets
     (board / numbers.flash_file).write_bytes(flash)
-    _link_interlock(board / numbers.interlock_file, config.interlock)
+    link_interlock(board, config.interlock)
     return factory
 
 
@@ -126,7 +126,9 @@ def slot(board: Path, number: int) -> bytes:
     return read(board / layout().flash_file)[layout().slot(number)]
 
 
-def _link_interlock(link: Path, interlock: Path | None) -> None:
+def link_interlock(board: Path, interlock: Path | None) -> None:
+    """Have the board read its interlock from that file; from none, it is never safe."""
+    link = board / layout().interlock_file
     with contextlib.suppress(FileNotFoundError):
         link.unlink()
     if interlock is not None:

@@ -1,4 +1,4 @@
-"""The C firmware on the emulated board as the ECU of a workshop's tests: provisioned and driven as a Linux process is."""
+"""The C firmware on the emulated board as the ECU of a workshop's tests: provisioned and driven like a process."""
 
 import subprocess
 import sys
@@ -7,27 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from demo.board import BUILDS, STUB, Emulated, emulated
+from demo.board import STUB, emulated
 from firmware.tools import flash_file
 from tests.builders import BRAKE, SUPPLIER
 from tests.peers.secondary_process import READY_S, ROOT, SLOT_SIZE, SecondaryProcess, image_of
+from tests.system.builds import build
 from uptane.verify.image import installed_image
-
-
-def build(release: int) -> bytes:
-    """A real build of the firmware; release 3 and later differ from build 2 in their version text."""
-    found = emulated()
-    return with_version(found, release) if release > len(BUILDS) else found.build(release).read_bytes()
-
-
-def with_version(found: Emulated, release: int) -> bytes:
-    """The newest build under another version text: another image, which runs as well."""
-    octets = bytearray(found.builds[-1].read_bytes())
-    numbers = flash_file.layout()
-    at = numbers["IMAGE_MARK"] + 8
-    text = f"release {release}".encode().ljust(numbers["VERSION_TEXT"], b"\0")
-    octets[at : at + len(text)] = text
-    return bytes(octets)
 
 
 @dataclass
@@ -35,7 +20,7 @@ class BoardProcess(SecondaryProcess):
     """`python -m firmware run` on a bus of its own. A kill takes QEMU with it, as a power cut."""
 
     def _provision(self) -> None:
-        self.factory_octets = build(1)
+        self.factory_octets = build(emulated(), 1)
         pair = self.pair
         pair.offer(BRAKE, image_of(self.factory_octets, 1), SUPPLIER)
         pair.director.issue()

@@ -23,6 +23,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from demo import world as setting
+from demo.board import Emulated
 from demo.display import Follow
 from demo.images import BODY, BRAKE, CAMERA, ECUS, TELEMATICS, EcuOfDemo, sample
 from demo.monitor import Bus
@@ -30,6 +31,7 @@ from demo.processes import Crew, command
 from demo.world import VEHICLE, World
 from director.shell.client import Client
 from director.shell.console import status_facts
+from tests.system.builds import build
 from uptane.errors import LinkFailure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +66,9 @@ def filename(ecu: EcuOfDemo, release: int) -> str:
     return f"{ecu.name}-{release}.bin"
 
 
-def _image(ecu: EcuOfDemo, release: int) -> bytes:
+def _image(board: Emulated | None, ecu: EcuOfDemo, release: int) -> bytes:
+    if board is not None and ecu is BRAKE:
+        return build(board, release)
     return sample(replace(ecu, sample_length=LENGTHS[ecu]), release)
 
 
@@ -129,9 +133,12 @@ class Fleet:
     # ---------------------------------------------------------------------------------------------- founding
 
     @classmethod
-    def founded(cls, folder: Path) -> Fleet:
-        """Servers with four releases for each ECU, and a vehicle whose ECUs have all reported; nothing runs."""
-        world = setting.new_world(folder, paced=False)
+    def founded(cls, folder: Path, board: Emulated | None = None) -> Fleet:
+        """Servers with four releases for each ECU, and a vehicle whose ECUs have all reported; nothing runs.
+
+        With `board` the brake controller is an emulated one.
+        """
+        world = setting.new_world(folder, paced=False, board=board)
         fleet = cls(world)
         try:
             setting.found(world)
@@ -156,7 +163,7 @@ class Fleet:
             files = []
             for ecu, release in itertools.product(group, RELEASES):
                 files.append(str(images / filename(ecu, release)))
-                Path(files[-1]).write_bytes(_image(ecu, release))
+                Path(files[-1]).write_bytes(_image(self.world.board, ecu, release))
             hardware = itertools.chain.from_iterable(("--hardware", ecu.hardware) for ecu in group)
             self.world.repo("publish", *files, *hardware, "--counter", "1", *role, *secret)
 
@@ -168,14 +175,15 @@ class Fleet:
 
     def description(self, vehicle: str) -> str:
         """VEHICLE.toml of a vehicle like ours, on the same buses."""
-        parts = [f'vehicle = "{vehicle}"\n', *map(_bus_table, self.world.buses.values()), *map(_ecu_table, ECUS)]
-        return "\n".join(parts)
+        buses = map(_bus_table, self.world.buses.values())
+        ecus = (_ecu_table(self.world.board, ecu) for ecu in ECUS)
+        return "\n".join((f'vehicle = "{vehicle}"\n', *buses, *ecus))
 
     def provision(self, vehicle: str, folder: Path) -> None:
         """Write the directory of each ECU of a vehicle, as its maker would complete it."""
         self.world.director("provision", vehicle, "--out", str(folder), *self._addresses())
         for ecu in ECUS:
-            (folder / ecu.name / "initial" / "image.bin").write_bytes(_image(ecu, FACTORY))
+            (folder / ecu.name / "initial" / "image.bin").write_bytes(_image(self.world.board, ecu, FACTORY))
             (folder / ecu.name / "interlock").write_text(setting.SAFE)
         (folder / TELEMATICS.name / "gate").write_text("parked yes\nminutes 60\nconsent any\n")
 
@@ -191,7 +199,8 @@ class Fleet:
         """The same in another folder, on other ports and other buses."""
         shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("logs", "*.port", "progress.jsonl"))
         world = setting.new_world(folder / "drawn", paced=False)  # for its buses
-        copy = Fleet(World(folder, world.buses, Town(folder / "logs"), _free_ports(self.world.ports)))
+        ports = _free_ports(self.world.ports)
+        copy = Fleet(World(folder, world.buses, Town(folder / "logs"), ports, self.world.board))
         for config in [*(folder / "vehicle").glob("*/config.toml"), folder / "vehicle.toml"]:
             config.write_text(self._moved(config.read_text(), copy))
         return copy
@@ -401,13 +410,14 @@ def _bus_table(bus: Bus) -> str:
     )
 
 
-def _ecu_table(ecu: EcuOfDemo) -> str:
-    octets = _image(ecu, FACTORY)
+def _ecu_table(board: Emulated | None, ecu: EcuOfDemo) -> str:
+    octets = _image(board, ecu, FACTORY)
+    slot = board.slot_size if board is not None and ecu is BRAKE else SLOT_LENGTH
     place = f'bus = "{ecu.bus}"\naddress = {ecu.address}\n' if ecu.bus else "primary = true\n"
     port = f'[ecu.{"interlock" if ecu.bus else "gate"}]\nkind = "file"\npath = "{"interlock" if ecu.bus else "gate"}"\n'
     return (
         f'[[ecu]]\nid = "{ecu.name}"\nhardware = "{ecu.hardware}"\nverification = "{ecu.verification}"\n{place}'
-        f'filename = "{ecu.name}-*"\nslot_size = {SLOT_LENGTH}\n'
+        f'filename = "{ecu.name}-*"\nslot_size = {slot}\n'
         f'[ecu.image]\nfilename = "{filename(ecu, FACTORY)}"\nlength = {len(octets)}\n'
         f'sha256 = "{sha256(octets).hexdigest()}"\nrelease_counter = 1\n{port}'
     )
