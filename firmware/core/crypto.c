@@ -1,0 +1,168 @@
+/* Hashes and Ed25519, carried to the libraries that sources.toml names (twin of uptane/crypto.py).
+ *
+ * What holds: a key has one encoding and is none if it is of small order, since anybody can sign for such a key; s is below the
+ * group's order; R is compared octet by octet, without a cofactor. So this ECU and every other of the vehicle judge a
+ * signature alike. No curve arithmetic is written here.
+ */
+#include <string.h>
+
+#include <bearssl_hash.h>
+#include <monocypher.h>
+
+#include "crypto_schemes.h"
+#include "fw_crypto.h"
+
+_Static_assert(sizeof(br_sha256_context) <= sizeof(fw_sha256), "fw_sha256 is too small");
+_Static_assert(sizeof(br_sha512_context) <= sizeof(fw_sha512), "fw_sha512 is too small");
+
+/* --------------------------------------------------------------------------------------------------------- hashes */
+
+void fw_sha256_start(fw_sha256 *hash)
+{
+    br_sha256_init((br_sha256_context *)(void *)hash);
+}
+
+void fw_sha256_add(fw_sha256 *hash, const void *octets, size_t length)
+{
+    br_sha256_update((br_sha256_context *)(void *)hash, octets, length);
+}
+
+void fw_sha256_end(fw_sha256 *hash, uint8_t digest[32])
+{
+    br_sha256_out((br_sha256_context *)(void *)hash, digest);
+}
+
+void fw_sha512_start(fw_sha512 *hash)
+{
+    br_sha512_init((br_sha512_context *)(void *)hash);
+}
+
+void fw_sha512_add(fw_sha512 *hash, const void *octets, size_t length)
+{
+    br_sha512_update((br_sha512_context *)(void *)hash, octets, length);
+}
+
+void fw_sha512_end(fw_sha512 *hash, uint8_t digest[64])
+{
+    br_sha512_out((br_sha512_context *)(void *)hash, digest);
+}
+
+void fw_message(uint8_t message[FW_MESSAGE_LENGTH], const uint8_t payload_sha512[64])
+{
+    memcpy(message, "MARQUE-1", 9); /* its end, a zero, included */
+    memcpy(message + 9, payload_sha512, 64);
+}
+
+bool fw_same(const void *a, const void *b, size_t length)
+{
+    const volatile uint8_t *left = a;
+    const volatile uint8_t *right = b;
+    unsigned difference = 0;
+    for (size_t i = 0; i < length; i++) {
+        difference |= (unsigned)left[i] ^ (unsigned)right[i];
+    }
+    return difference == 0;
+}
+
+/* -------------------------------------------------------------------------------------------------------- Ed25519 */
+
+typedef struct {
+    crypto_sign_ctx_abstract context; /* first: the library hands its address to the functions below */
+    fw_sha512 hash;
+} ed25519_context;
+
+static void sha512_of(uint8_t digest[64], const uint8_t *octets, size_t length)
+{
+    fw_sha512 hash;
+    fw_sha512_start(&hash);
+    fw_sha512_add(&hash, octets, length);
+    fw_sha512_end(&hash, digest);
+    crypto_wipe(&hash, sizeof hash);
+}
+
+static void context_start(void *context)
+{
+    fw_sha512_start(&((ed25519_context *)context)->hash);
+}
+
+static void context_add(void *context, const uint8_t *octets, size_t length)
+{
+    fw_sha512_add(&((ed25519_context *)context)->hash, octets, length);
+}
+
+static void context_end(void *context, uint8_t digest[64])
+{
+    fw_sha512_end(&((ed25519_context *)context)->hash, digest);
+}
+
+static const crypto_sign_vtable with_sha512 = {sha512_of, context_start, context_add, context_end, sizeof(ed25519_context)};
+
+/* The y of the two points of order eight. Those of lower order are 0, 1 and p - 1. */
+static const uint8_t ORDER_8_Y[2][32] = {
+    {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+     0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+    {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+     0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
+};
+
+/* Whether the y of a key is below p and of no point of small order. Its last octet comes without the sign of x. */
+static bool is_sound_y(const uint8_t key[32])
+{
+    uint8_t y[32];
+    memcpy(y, key, 32);
+    y[31] &= 0x7F;
+    if (memcmp(y, ORDER_8_Y[0], 32) == 0 || memcmp(y, ORDER_8_Y[1], 32) == 0) {
+        return false;
+    }
+    unsigned zeros = y[31];
+    unsigned ones = y[31] | 0x80u;
+    for (unsigned i = 1; i < 31; i++) {
+        zeros |= y[i];
+        ones &= y[i];
+    }
+    return !(zeros == 0 && y[0] <= 1) && !(ones == 0xFF && y[0] >= 0xEC); /* 0 and 1; p - 1 = ..EC, and p and above */
+}
+
+bool fw_ed25519_signed(const uint8_t key[32], const uint8_t message[FW_MESSAGE_LENGTH], const uint8_t signature[64])
+{
+    if (!is_sound_y(key)) {
+        return false;
+    }
+    ed25519_context check;
+    crypto_check_init_custom_hash(&check.context, signature, key, &with_sha512);
+    crypto_check_update(&check.context, message, FW_MESSAGE_LENGTH);
+    return crypto_check_final(&check.context) == 0;
+}
+
+void fw_sign(uint8_t signature[64], const fw_facts *facts, const uint8_t message[FW_MESSAGE_LENGTH])
+{
+    ed25519_context sign;
+    crypto_sign_init_first_pass_custom_hash(&sign.context, facts->seed, facts->public_key, &with_sha512);
+    crypto_sign_update(&sign.context, message, FW_MESSAGE_LENGTH);
+    crypto_sign_init_second_pass(&sign.context);
+    crypto_sign_update(&sign.context, message, FW_MESSAGE_LENGTH);
+    crypto_sign_final(&sign.context, signature);
+}
+
+/* ------------------------------------------------------------------------------------------------------ any scheme */
+
+bool fw_signed_by(const fw_key *key, const uint8_t message[FW_MESSAGE_LENGTH], const uint8_t *signature, size_t length)
+{
+    switch (key->scheme) {
+    case FW_ED25519:
+        return length == 64 && fw_ed25519_signed(key->octets, message, signature);
+#if defined(FW_WITH_P256)
+    case FW_P256:
+        return length == 64 && fw_p256_signed(key->octets, message, signature);
+#endif
+#if defined(FW_PROFILE_H)
+    case FW_MLDSA44:
+        return length == FW_MLDSA44_SIGNATURE && fw_mldsa44_signed(key->octets, message, signature);
+    case FW_ED25519_MLDSA44:
+        return length == 64 + FW_MLDSA44_SIGNATURE && fw_ed25519_signed(key->octets, message, signature) &&
+               fw_mldsa44_signed(key->octets + 32, message, signature + 64);
+#endif
+    default:
+        return false;
+    }
+}
