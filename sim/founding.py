@@ -63,6 +63,7 @@ class EcuPlan:
     """One ECU of a vehicle; the Primary has neither bus nor address (`""`, 0) and verifies fully.
 
     `slot_size` and `factory_length` are in octets; ECUs of the same hardware leave the factory with the same image.
+    `firmware`: its core is the C core, where there is one; such an ECU verifies partially.
     """
 
     ecu: EcuId
@@ -72,6 +73,7 @@ class EcuPlan:
     address: int
     slot_size: int = SLOT_SIZE
     factory_length: int = FACTORY_LENGTH
+    firmware: bool = False
 
 
 @dataclass(frozen=True, slots=True)

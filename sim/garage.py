@@ -10,6 +10,7 @@ from primary.needs import Blob, Place
 from sim.can_bus import CanBus
 from sim.dice import stream
 from sim.disk import Disk
+from sim.firmware_node import ROOT_NAME, FirmwareNode, Maker
 from sim.flash import Flash
 from sim.founding import EcuPlan, Founded, VehiclePlan, factory_octets
 from sim.plan import node_name, short
@@ -27,12 +28,16 @@ CLOCK_PPM: Final = (0, 0, -200, 150, 4_000, -15_000)  # crystals, and oscillator
 
 @dataclass(frozen=True, slots=True)
 class Garage:
-    """What building takes: the servers' word, the stage, the way to the servers, and the seed."""
+    """What building takes: the servers' word, the stage, the way to the servers, and the seed.
+
+    `maker`: of Secondaries whose core is the C core. Without one, such ECUs are like the others.
+    """
 
     founded: Founded
     stage: Stage
     servers: Servers
     seed: int
+    maker: Maker | None = None
 
     def build(self, plan: VehiclePlan) -> SimVehicle:
         """A vehicle without power, as it leaves the factory."""
@@ -77,7 +82,8 @@ class Garage:
         name = node_name(plan, ecu.ecu)
         dice = stream(self.seed, name)
         facts = self.founded.facts(plan.vehicle, ecu.ecu, fd=ecu.bus == FD_BUS)
-        return SecondaryNode(
+        make = FirmwareNode if ecu.firmware and self.maker is not None else SecondaryNode
+        return make(
             name,
             facts,
             self.stage,
@@ -92,6 +98,9 @@ class Garage:
         dice = stream(self.seed, f"{node_name(plan, ecu.ecu)} board {draw(1 << 30)}")
         disk = Disk()
         born = self.founded.secondary_records(plan.vehicle, ecu.ecu)
+        if ecu.firmware and self.maker is not None:
+            facts = self.founded.facts(plan.vehicle, ecu.ecu, fd=ecu.bus == FD_BUS)
+            return self.maker.board(facts, born[ROOT_NAME], factory_octets(ecu), dice)
         slots = (Flash(dice, ecu.slot_size, disk=disk), Flash(dice, ecu.slot_size, disk=disk))
         slots[0].install(factory_octets(ecu))
         return Board(disk, Records(dice, disk=disk, born=born), slots)

@@ -19,6 +19,10 @@ from uptane.model.ids import EcuId, HardwareId, VehicleId
 
 SEED_MAX: Final = 2**63 - 1
 
+FULL, PARTIAL, FIRMWARE = "full", "partial", "firmware"
+KINDS: Final = (FULL, PARTIAL, FIRMWARE)
+"""How a Secondary verifies; FIRMWARE: partially, and its core is the C core."""
+
 
 class _Kind(StrEnum):
     """A word that is a str like any other, and says to people what it means."""
@@ -136,7 +140,9 @@ def draw(seed: int, manner: Manner = EVERYTHING) -> Plan:
     """The plan of a seed, 0 to SEED_MAX."""
     assert 0 <= seed <= SEED_MAX
     dice = stream(seed, "plan")
-    vehicles = tuple(_vehicle(dice, number, manner) for number in range(1, 1 + dice.randint(1, manner.vehicles_max)))
+    drawn = tuple(_vehicle(dice, number, manner) for number in range(1, 1 + dice.randint(1, manner.vehicles_max)))
+    cores = stream(seed, "cores")
+    vehicles = tuple(_with_firmware(cores, vehicle) for vehicle in drawn)
     updates = dice.randint(1, manner.updates_max)
     calm_ms = updates * _ACT_EVERY_MS + dice.randint(10_000, 60_000)
     acts = _acts(dice, vehicles, updates, manner)
@@ -156,14 +162,28 @@ def draw(seed: int, manner: Manner = EVERYTHING) -> Plan:
 def _vehicle(dice: Random, number: int, manner: Manner) -> VehiclePlan:
     count = 0 if dice.random() < 0.05 else dice.randint(1, manner.secondaries_max)
     names = dice.sample(_NAMES, count)
-    return vehicle_of(number, [(name, dice.random() < 0.35, dice.choice(("classic", "fast"))) for name in names])
+    drawn = [(name, dice.random() < 0.35, dice.choice(("classic", "fast"))) for name in names]
+    return vehicle_of(number, [(name, FULL if full else PARTIAL, bus) for name, full, bus in drawn])
 
 
-def vehicle_of(number: int, secondaries: Sequence[tuple[str, bool, str]]) -> VehiclePlan:
-    """The vehicle of that number; its Secondaries by name, whether they verify in full, and bus."""
+def _with_firmware(dice: Random, vehicle: VehiclePlan) -> VehiclePlan:
+    """Every other Secondary that verifies partially runs the C core; of its own dice, so that all else stays."""
+    ecus = tuple(replace(each, firmware=not each.full and dice.random() < 0.5) for each in vehicle.secondaries)
+    return replace(vehicle, secondaries=ecus)
+
+
+def vehicle_of(number: int, secondaries: Sequence[tuple[str, str, str]]) -> VehiclePlan:
+    """The vehicle of that number; its Secondaries by name, kind (KINDS) and bus."""
     ecus = tuple(
-        EcuPlan(EcuId(f"{name}-{number}"), HardwareId(f"{name}-hw"), full=full, bus=bus, address=0x21 + place)
-        for place, (name, full, bus) in enumerate(secondaries)
+        EcuPlan(
+            EcuId(f"{name}-{number}"),
+            HardwareId(f"{name}-hw"),
+            full=kind == FULL,
+            bus=bus,
+            address=0x21 + place,
+            firmware=kind == FIRMWARE,
+        )
+        for place, (name, kind, bus) in enumerate(secondaries)
     )
     head = EcuPlan(EcuId(f"head-{number}"), HardwareId("head-hw"), full=True, bus="", address=0)
     return VehiclePlan(VehicleId(f"vehicle-{number}"), head, ecus)

@@ -1,7 +1,7 @@
 """A plan as text: what a seed meant when it failed, so that it means the same when plans are drawn in other ways.
 
     plan 1 seed 17 image 512 calm 95475
-    vehicle 1 head brake:partial:classic seat:full:fast
+    vehicle 1 head brake:partial:classic seat:full:fast door:firmware:fast
     5 3427 blackout v1.brake 20 1 0
 
 One line for each fault or act: number, milliseconds, kind, where, for how many milliseconds, count, amount.
@@ -13,15 +13,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from sim.founding import VehiclePlan
-from sim.plan import Act, Fault, Plan, Planned, vehicle_of
+from sim.founding import EcuPlan, VehiclePlan
+from sim.plan import FIRMWARE, FULL, PARTIAL, Act, Fault, Plan, Planned, vehicle_of
 from uptane.errors import Malformed
 
 FORMAT: Final = 1
 LINES_MAX: Final = 1_000  # a plan has some dozens
 
 _HEAD = re.compile(r"plan (\d{1,3}) seed (\d{1,19}) image (\d{1,6}) calm (\d{1,9})", re.ASCII)
-_VEHICLE = re.compile(r"vehicle (\d) head((?: [a-z]{1,16}:(?:full|partial):(?:classic|fast)){0,9})", re.ASCII)
+_VEHICLE = re.compile(r"vehicle (\d) head((?: [a-z]{1,16}:(?:full|partial|firmware):(?:classic|fast)){0,9})", re.ASCII)
 _PLANNED = re.compile(
     r"(\d{1,6}) (\d{1,9}) ([a-z-]{1,20}) ([a-z0-9./-]{1,40}) (\d{1,9}) (\d{1,6}) (-?\d{1,9})", re.ASCII
 )
@@ -44,10 +44,7 @@ def dump(plan: Plan, *, only: Iterable[int] | None = None) -> str:
 
 def _vehicle_line(vehicle: VehiclePlan) -> str:
     number = vehicle.vehicle.rpartition("-")[2]
-    ecus = (
-        f" {each.ecu.rpartition('-')[0]}:{'full' if each.full else 'partial'}:{each.bus}"
-        for each in vehicle.secondaries
-    )
+    ecus = (f" {each.ecu.rpartition('-')[0]}:{_kind(each)}:{each.bus}" for each in vehicle.secondaries)
     return f"vehicle {number} head{''.join(ecus)}"
 
 
@@ -82,6 +79,12 @@ def load(text: str) -> Plan:
     )
 
 
-def _ecu(word: str) -> tuple[str, bool, str]:
-    name, verification, bus = word.split(":")
-    return name, verification == "full", bus
+def _kind(ecu: EcuPlan) -> str:
+    if ecu.full:
+        return FULL
+    return FIRMWARE if ecu.firmware else PARTIAL
+
+
+def _ecu(word: str) -> tuple[str, str, str]:
+    name, kind, bus = word.split(":")
+    return name, kind, bus

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sim.clock import NS_PER_S
+from sim.firmware_node import Maker
 from sim.plan import Plan
 from sim.rules import Violated, Violation
 from sim.trace import Trace
@@ -41,11 +42,19 @@ class Outcome:
 
 
 def run(
-    plan: Plan, *, without: frozenset[int] = frozenset(), until: int | None = None, trace: Trace | None = None
+    plan: Plan,
+    *,
+    without: frozenset[int] = frozenset(),
+    until: int | None = None,
+    trace: Trace | None = None,
+    maker: Maker | None = None,
 ) -> Outcome:
-    """Play `plan`, but for the faults and acts numbered in `without`, as far as line `until` of the trace."""
+    """Play `plan`, but for the faults and acts numbered in `without`, as far as line `until` of the trace.
+
+    `maker` makes the ECUs whose core is the C core; without one, they are like the others.
+    """
     trace = trace or Trace(plan.seed)
-    world = World(plan, trace, without=without)
+    world = World(plan, trace, without=without, maker=maker)
     violations: tuple[Violation, ...] = ()
     converged_s = 0
     try:

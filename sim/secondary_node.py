@@ -139,6 +139,13 @@ class SecondaryNode(Node):
             slot.cut(hit if hit is not None and hit.slot == number else None)
         self.reset_links()
 
+    def belief(self) -> tuple[int, bool] | None:
+        """What time it believes it is, and whether that was attested since power-up; None without power."""
+        if self.machine is None:
+            return None
+        state = self.machine._state  # noqa: SLF001 (a belief can be seen nowhere else)
+        return int(state.utc), bool(state.held.clock.attested)
+
     def reset_links(self) -> None:
         """Nothing queued leaves any more."""
         self.can.reset()

@@ -14,6 +14,7 @@ from sim.checkers import Checkers
 from sim.clock import NS_PER_MS, NS_PER_S, Clock
 from sim.dice import stream
 from sim.director_server import Terms as DirectorTerms
+from sim.firmware_node import Maker
 from sim.founding import Founded, found
 from sim.fuses import Fuses
 from sim.garage import Garage
@@ -36,9 +37,11 @@ POLL_S: Final = 6  # a vehicle asks more often than a fleet's would, so that a r
 
 
 class World:
-    """See the module. `without` are the numbers of faults and acts that are left out."""
+    """See the module. `without` are the numbers of faults and acts that are left out; `maker` is as in Garage."""
 
-    def __init__(self, plan: Plan, trace: Trace, *, without: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, plan: Plan, trace: Trace, *, without: frozenset[int] = frozenset(), maker: Maker | None = None
+    ) -> None:
         self.plan = plan
         self.trace = trace
         self.clock = Clock()
@@ -50,7 +53,7 @@ class World:
         self.checkers = Checkers(self.servers.director.records.vehicles.get)
         self.checkers.founded(self.servers.director, self.servers.image)
         stage = Stage(self.clock, trace, self)
-        garage = Garage(self.servers, stage, self, plan.seed)
+        garage = Garage(self.servers, stage, self, plan.seed, maker)
         self.vehicles: dict[str, SimVehicle] = {short(each): garage.build(each) for each in plan.vehicles}
         self.operators = Operators(self.servers, self.vehicles, garage, plan.image_length)
         self.injector = Injector(self, stream(plan.seed, "faults"))

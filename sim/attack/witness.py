@@ -24,6 +24,7 @@ from sim.attack.scene import CLASS_OF, ECUS, HEAD, VEHICLE, EcuNode, Scene, Seen
 from sim.clock import NS_PER_S
 from sim.founding import SUPPLIER
 from sim.power import Powered
+from sim.secondary_node import SecondaryNode
 from sim.signatures import CODEC, HASHER, VERIFIER
 from uptane.errors import Check, Malformed, Rejected, StorageFailure
 from uptane.model.ids import TOP_TARGETS, EcuId, Filename, HardwareId, Repository, VehicleId
@@ -253,9 +254,8 @@ def memory_of(scene: Scene, ecu: EcuId) -> tuple[int, bool] | None:
     node: Any = scene.node(ecu)
     if node.machine is None:
         return None
-    if ecu != HEAD:
-        state = node.machine._state  # noqa: SLF001 (a belief can be seen nowhere else)
-        return int(state.utc), bool(state.held.clock.attested)
+    if isinstance(node, SecondaryNode):
+        return node.belief()
     frame = node.machine._core._tasks._main.gi_frame  # noqa: SLF001 (the memory of a Primary is in its main workflow)
     memory = None if frame is None else frame.f_locals.get("memory")
     if not isinstance(memory, primary_state.Memory):
