@@ -23,6 +23,7 @@ BENCH_ARGS ?=
 SEEDS ?= 1..200
 SIM_ARGS ?=
 ATTACKS_ARGS ?=
+C_SOURCES = $(shell find firmware -name '*.[ch]' | sort)
 
 .PHONY: help setup demo test check format bench sim attacks generate lock wheel clean
 
@@ -47,13 +48,17 @@ demo: $(READY) ## one update end to end, with real processes, and a table of wha
 	@case "$${FAST:-}" in ''|0) fast= ;; *) fast=--fast ;; esac; \
 	exec $(BIN)/python -m demo $${IMAGES:+--images "$$IMAGES"} $${ATTACK:+--attack "$$ATTACK"} $$fast
 
-# What needs no process of its own runs on two cores; the rest has the machine for itself. Each half says what it skipped.
+# Two at a time: first what lives in one process, then what starts others; at last, one by one, what uses every core by
+# itself. Each part says what it skipped.
+PARALLEL := -n 2 --dist loadfile -m "not alone"
+PURE := tests/unit tests/attacks tests/sim
 test: $(READY) ## every test
 	@mkdir -p "$(TMPDIR)"
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@failed=0; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/attacks || failed=1; \
-	$(BIN)/python -m pytest --ignore tests/unit --ignore tests/attacks || failed=1; \
+	$(BIN)/python -m pytest $(PARALLEL) $(PURE) || failed=1; \
+	$(BIN)/python -m pytest $(PARALLEL) $(addprefix --ignore ,$(PURE)) || failed=1; \
+	$(BIN)/python -m pytest -m alone || failed=1; \
 	exit $$failed
 else
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -63,13 +68,15 @@ check: $(READY) ## formatting, lint, types, import contracts, the style as a tes
 	@mkdir -p "$(TMPDIR)"
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
+	$(BIN)/clang-format --dry-run --Werror $(C_SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --cache-dir build/import_linter | sed -n '/^Contracts:/p;/BROKEN$$/p;/not allowed/,$$p'
-	$(BIN)/python -m pytest -q tests/test_tidy.py tests/test_generated.py
+	$(BIN)/python -m pytest -q tests/test_tidy.py tests/test_tidy_firmware.py tests/test_generated.py
 
 format: $(READY) ## format the sources and repair what lint can repair
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/clang-format -i $(C_SOURCES)
 
 bench: $(READY) ## every figure beside its peer: a table, and build/bench.json
 	@mkdir -p "$(TMPDIR)"
@@ -85,7 +92,7 @@ attacks: $(READY) ## play every attack with every set of stolen keys, and print 
 	@$(BIN)/python -m sim attacks $(ATTACKS_ARGS)
 
 generate: $(READY) ## write the generated files anew (gRPC stubs, codec table, ...)
-	@find uptane director image_repo primary secondary docs tests -name generate.py | sort | while read -r file; do \
+	@find uptane director image_repo primary secondary firmware docs tests -name generate.py | sort | while read -r file; do \
 		module=$${file%.py}; echo "generate: $$file"; $(BIN)/python -m "$${module//\//.}"; done
 
 lock: $(READY) ## write requirements/*.txt anew from pyproject.toml (UPGRADE=1: newest versions)

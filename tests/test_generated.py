@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("uptane", "director", "image_repo", "primary", "secondary", "docs", "tests")
+FOLDERS = ("uptane", "director", "image_repo", "primary", "secondary", "firmware", "docs", "tests")
 GENERATORS = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("generate.py"))
 
 

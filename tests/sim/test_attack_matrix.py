@@ -254,6 +254,7 @@ def test_names_that_no_run_has_are_refused() -> None:
     assert named == list(CASES)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(3_000)
 def test_the_whole_matrix_is_as_docs_threats_says(tmp_path: Path) -> None:

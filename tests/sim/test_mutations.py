@@ -73,6 +73,7 @@ def test_only_a_broken_rule_is_a_find(ran: Ran, found: str) -> None:
     assert ran.found == found
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_mutation_dies_by_its_killer() -> None:
@@ -81,6 +82,7 @@ def test_every_mutation_dies_by_its_killer() -> None:
     assert not survived, "\n" + "\n".join(survived)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_killer_finds_anything_in_the_cores_as_they_are() -> None:

@@ -36,6 +36,7 @@ def test_a_plan_that_once_failed(what: str, text: str) -> None:
     assert run(load(text)).violations == (), what
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("manner", "last"), [("everything", 100), ("cuts", 60), ("storm", 20)])
@@ -43,6 +44,7 @@ def test_the_same_seeds_every_time(manner: str, last: int) -> None:
     print(marque_sim("soak", "--seeds", f"1..{last}", "--manner", manner, "--again", "20", timeout_s=580))
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(60 * FRESH_MINUTES + 300)
 def test_fresh_seeds(capsys: pytest.CaptureFixture[str]) -> None:
