@@ -32,6 +32,7 @@ struct fw {
     fw_held held;          /* trusted.c: what the Director has proved */
     fw_installation installation; /* installation.c */
     fw_progress progress[2];      /* slots.c */
+    fw_download download;         /* slots.c: the end of the one under way */
     fw_store store;        /* store.c: where the newest records lie */
     fw_refusals refusals;  /* refusals.c */
     fw_report report;      /* report.c */

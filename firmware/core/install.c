@@ -1,0 +1,230 @@
+/* Installing (Uptane 2.1.0, section 5.4.3) into the other slot: erase, write, check, swap, vote, confirm or revert (twin of
+ * secondary/install.py).
+ *
+ * What holds: each step asks installation.c for the next record, stores that, and only then acts. Power may fail between
+ * any two: what boots next is decided by the record alone, and is whole.
+ */
+#include "ecu.h"
+
+#include "states.h"
+
+#include <string.h>
+
+/* Move to another record of the installation, durably first; nothing happens when it is the same. */
+static fw_check move(fw *ecu, const fw_installation *next)
+{
+    if (fw_same_installation(next, &ecu->installation)) {
+        return FW_OK;
+    }
+    fw_check check = fw_store_installation(&ecu->store, next);
+    if (check == FW_OK) {
+        ecu->installation = *next;
+    }
+    return check;
+}
+
+/* That verified metadata that still stand assign something. */
+static fw_check allowed(const fw *ecu)
+{
+    if (!ecu->held.targets.present) {
+        return FW_LINK_UNVERIFIED;
+    }
+    fw_check check = fw_recheck(ecu);
+    if (check == FW_OK && !ecu->held.targets.has_entry) {
+        check = FW_INSTALL_NO_ENTRY;
+    }
+    return check;
+}
+
+static bool is_for_entry(const fw *ecu)
+{
+    const fw_progress *progress = &ecu->progress[fw_other(&ecu->installation)];
+    return progress->present && memcmp(progress->tag, ecu->held.targets.entry.digest, FW_SHA256_LENGTH) == 0;
+}
+
+uint32_t fw_held_octets(const fw *ecu)
+{
+    const fw_installation *now = &ecu->installation;
+    const fw_image *image = &ecu->held.targets.entry.image;
+    uint8_t slot = fw_other(now);
+    if (now->known[slot] && fw_same_image(&now->images[slot], image)) {
+        return image->length;
+    }
+    return is_for_entry(ecu) ? ecu->progress[slot].next_offset : 0;
+}
+
+fw_check fw_install_erase(fw *ecu)
+{
+    fw_installation next;
+    uint32_t erases = ecu->installation.erases, erases_under = ecu->installation.erases_under;
+    fw_check check = allowed(ecu);
+    if (check != FW_OK) {
+        return check;
+    }
+    if (ecu->untouched && is_for_entry(ecu)) { /* erased for it already: left as it is */
+        return fw_installation_write(&ecu->installation, &next);
+    }
+    check = fw_installation_erase(&ecu->installation, &ecu->held.targets, &next);
+    if (check == FW_OK) {
+        check = move(ecu, &next);
+    }
+    if (check != FW_OK) {
+        return check;
+    }
+    ecu->untouched = false;
+    if (!fw_slots_erase(ecu, ecu->held.targets.entry.digest)) {
+        next = ecu->installation;
+        fw_installation_spare(&next, erases, erases_under); /* it wore nothing, or the page is worn already */
+        (void)move(ecu, &next);
+        return FW_STORAGE;
+    }
+    ecu->untouched = true;
+    return FW_OK;
+}
+
+fw_check fw_install_begin(fw *ecu, uint32_t offset, uint32_t size)
+{
+    fw_installation next;
+    fw_check check = allowed(ecu);
+    if (check == FW_OK) {
+        check = fw_installation_wanted(&ecu->installation, &ecu->held.targets);
+    }
+    if (check == FW_OK) {
+        check = fw_installation_write(&ecu->installation, &next);
+    }
+    if (check != FW_OK) {
+        return check;
+    }
+    if (!is_for_entry(ecu)) {
+        return FW_LINK_SEQUENCE;
+    }
+    uint32_t held = ecu->progress[fw_other(&ecu->installation)].next_offset;
+    if (offset != held || size != ecu->held.targets.entry.image.length - held) {
+        return FW_LINK_RANGE;
+    }
+    return move(ecu, &next);
+}
+
+fw_check fw_install_check(fw *ecu)
+{
+    fw_installation next;
+    fw_content content;
+    const fw_entry *entry = &ecu->held.targets.entry;
+    fw_check check = allowed(ecu);
+    if (check == FW_OK) {
+        check = fw_installation_wanted(&ecu->installation, &ecu->held.targets);
+    }
+    if (check != FW_OK) {
+        return check;
+    }
+    if (fw_held_octets(ecu) != entry->image.length) {
+        return FW_LINK_SEQUENCE;
+    }
+    if (!fw_slots_sync(ecu)) { /* the end of the transfer may have been lost to a power cut */
+        return FW_STORAGE;
+    }
+    fw_slots_hash(ecu, fw_other(&ecu->installation), entry->image.length, entry->has_sha512, &content);
+    check = fw_installation_prepare(&ecu->installation, &ecu->held.targets, &content, &next);
+    if (check == FW_INSTALL_HASH || check == FW_INSTALL_LENGTH) {
+        fw_slots_forget(ecu); /* it has to be erased and written again */
+    }
+    return check == FW_OK ? move(ecu, &next) : check;
+}
+
+fw_check fw_install_dependencies(fw *ecu)
+{
+    if (ecu->installation.state != FW_PREPARED) {
+        return FW_INSTALL_STATE;
+    }
+    return ecu->held.attested ? fw_recheck(ecu) : FW_TIME_UNATTESTED;
+}
+
+fw_check fw_install_prepare_restart(fw *ecu)
+{
+    const fw_installation *now = &ecu->installation;
+    fw_installation next;
+    fw_content content;
+    if (ecu->testing && fw_is_unproven(ecu)) {
+        return FW_INSTALL_STATE; /* whoever could restart it now, could have it given up as unbootable */
+    }
+    if (now->state != FW_PREPARED || (now->last_phase != FW_ACTIVATE && now->coordinator.scheme != FW_NO_KEY)) {
+        return FW_OK;
+    }
+    fw_check check = fw_recheck(ecu);
+    if (check != FW_OK) {
+        return check;
+    }
+    fw_slots_hash(ecu, fw_other(now), now->images[fw_other(now)].length, false, &content);
+    check = fw_installation_start(now, &ecu->held.targets, &content, ecu->held.attested, &next);
+    return check == FW_OK ? move(ecu, &next) : check;
+}
+
+static bool is_proving(uint8_t state)
+{
+    return state == FW_TRIAL || state == FW_VOTED || state == FW_COMMITTED;
+}
+
+bool fw_is_unproven(const fw *ecu)
+{
+    return is_proving(ecu->installation.state) && ecu->installation.running == fw_other(&ecu->installation);
+}
+
+bool fw_is_reverting(const fw *ecu)
+{
+    return !is_proving(ecu->installation.state) && ecu->installation.running != ecu->installation.home;
+}
+
+fw_check fw_install_follow(fw *ecu)
+{
+    fw_installation next;
+    if (!ecu->held.targets.present) {
+        return FW_OK;
+    }
+    fw_installation_follow(&ecu->installation, &ecu->held.targets, &next);
+    return move(ecu, &next);
+}
+
+/* Refusals are counted from release to release. */
+static fw_check forget_refusals(fw *ecu)
+{
+    if (ecu->refusals.kinds > 0) {
+        if (!fw_store_delete(&ecu->store, FW_RECORD_REFUSALS)) {
+            return FW_STORAGE;
+        }
+        ecu->refusals.kinds = 0;
+    }
+    return FW_OK;
+}
+
+fw_check fw_install_obey(fw *ecu, fw_phase phase)
+{
+    fw_installation next;
+    bool released = ecu->installation.state == FW_RELEASED;
+    fw_check check = fw_installation_obey(&ecu->installation, phase, &next);
+    if (check == FW_OK) {
+        check = move(ecu, &next);
+    }
+    return check == FW_OK && next.state == FW_RELEASED && !released ? forget_refusals(ecu) : check;
+}
+
+/* Without a coordinator a passed test confirms the image at once, in one record. */
+fw_check fw_install_vote(fw *ecu, bool passed, fw_check *blamed)
+{
+    fw_installation next;
+    *blamed = FW_OK;
+    if (!fw_is_unproven(ecu)) {
+        return FW_OK; /* rolled back by order while the test ran */
+    }
+    fw_check check = fw_installation_vote(&ecu->installation, passed, &next);
+    if (check == FW_OK && next.state == FW_VOTED && next.coordinator.scheme == FW_NO_KEY) {
+        check = fw_installation_confirm(&next, &next);
+    }
+    if (check == FW_OK) {
+        check = move(ecu, &next);
+    }
+    if (check != FW_OK) {
+        return check;
+    }
+    *blamed = next.state == FW_IDLE ? fw_blamed(next.outcome) : FW_OK;
+    return next.state == FW_RELEASED ? forget_refusals(ecu) : FW_OK;
+}
