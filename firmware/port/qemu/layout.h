@@ -14,7 +14,8 @@
  *    to its second. So one link address serves both slots. It copies as many octets as the mark says.
  *  - UART0 is the CAN bus as slcan (python-can's dialect: t T d D b B S O C V, each line ended by CR). The channel
  *    is open from power-up on, as a node is on its bus: V is answered V0101, other commands are not answered, frames are
- *    not acknowledged, and any other line is passed over. UART1 is the console: text, a line a note, ended by LF; "slot N runs: VERSION TEXT" once fw_power_up has returned FW_UP.
+ *    not acknowledged, and any other line is passed over. UART1 is the console: text, a line a note, ended by LF;
+ *    "slot N runs: VERSION TEXT" once fw_power_up has returned FW_UP.
  *  - The interlock is the first word (safe, unsafe, moving) of the file BOARD_INTERLOCK_FILE, read anew each time;
  *    anything else, or no file, is unsafe.
  *  - A restart is SYSRESETREQ, which QEMU carries out in the same process; a power cut is QEMU ended.
