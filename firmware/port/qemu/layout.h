@@ -9,11 +9,11 @@
  *  - The flash that is erased and written is the file BOARD_FLASH_FILE in QEMU's working directory, opened for reading
  *    and writing in place by semihosting: slot 0, slot 1, state. The port keeps its NOR rules, also over a power cut.
  *  - An image is the octets of a slot from its first one on: a Cortex-M vector table, at BOARD_IMAGE_MARK the mark
- *    below, then code. The boot stub copies the slot that fw_choose_slot chose to BOARD_IMAGE_RAM, leaves slot and magic
+ *    below, then code. The boot stub copies the slot that fw_choose_slot chose to BOARD_IMAGE_RAM, leaves magic and slot
  *    in the two words at BOARD_HANDOVER, sets VTOR to BOARD_IMAGE_RAM, the stack pointer from its first word, and jumps
  *    to its second. So one link address serves both slots. It copies as many octets as the mark says.
  *  - UART0 is the CAN bus as slcan (python-can's dialect: t T d D b B S O C V, each line ended by CR). The channel
- *    is open from power-up on, as a node is on its bus: V is answered V0101, other commands are not answered, frames are
+ *    is open from power-up on, as a node is on its bus: V is answered V0101, other commands are not, frames are
  *    not acknowledged, and any other line is passed over. UART1 is the console: text, a line a note, ended by LF;
  *    "slot N runs: VERSION TEXT" once fw_power_up has returned FW_UP.
  *  - The interlock is the first word (safe, unsafe, moving) of the file BOARD_INTERLOCK_FILE, read anew each time;
@@ -42,8 +42,8 @@
 #define BOARD_HANDOVER 0x2000FFF8u /* above the stack, which begins here downwards: magic, then slot */
 #define BOARD_HANDOVER_MAGIC 0x4D515550u /* "MQUP" */
 
-/* The mark of an image: 4 octets magic, length of the whole image (4 octets, little-endian), version text, which is 1 to
- * 23 printable ASCII characters and zeros behind them. */
+/* The mark of an image: magic (4 octets), length of the whole image (4 octets, little-endian), version text, which is 1
+ * to 23 printable ASCII characters and zeros behind them. */
 #define BOARD_IMAGE_MARK 0x100u   /* behind the 60 vectors of this controller */
 #define BOARD_IMAGE_MAGIC 0x4D49514Du /* "MQIM" as octets */
 #define BOARD_VERSION_TEXT 24u
