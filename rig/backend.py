@@ -7,10 +7,10 @@ correctly or not. Versions follow from what the ECU says it holds: nothing but k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from uptane.codec.oer import Oer
 from uptane.crypto import LocalSigner, Sha2, generate
@@ -47,6 +47,8 @@ DAY_S: Final = 86_400
 ROOT_LASTS_S: Final = 3_650 * DAY_S  # a bench's Root outlives the bench
 LASTS_S: Final = DAY_S
 ISSUED_BEFORE_S: Final = 1  # an attestation of the same second is not earlier than the Root
+ValueT = TypeVar("ValueT")
+
 ROOT_THRESHOLD: Final = 2
 CODEC: Final = Oer()
 
@@ -79,11 +81,12 @@ def sealed(payload: bytes, signers: Sequence[Signer]) -> bytes:
     return CODEC.seal(payload, [Signature(each.key_id, each.sign(message)) for each in signers]).octets
 
 
-def _same(value: Any) -> Any:
+def same(value: ValueT) -> ValueT:
+    """No change."""
     return value
 
 
-def signed(value: Payload, signers: Sequence[Signer], tamper: Callable[[bytes], bytes] = _same) -> bytes:
+def signed(value: Payload, signers: Sequence[Signer], tamper: Callable[[bytes], bytes] = same) -> bytes:
     """The envelope of `value`; `tamper` changes its payload before it is signed."""
     return sealed(tamper(CODEC.encode(value)), signers)
 
@@ -101,12 +104,18 @@ class Assigned:
         """As Director Targets list it."""
         return Assignment(self.ecu, self.image)
 
+    @property
+    def digest(self) -> bytes:
+        """The entry's digest, which the ECU's status names the download by."""
+        octets = CODEC.assignments([self.entry]).find_octets(self.ecu)
+        assert octets is not None
+        return sha256(octets).digest()
 
-def image_of(octets: bytes, filename: str, counter: int, hardware: HardwareId, **changes: Any) -> Image:
-    """The image as both repositories list it, with changes."""
+
+def image_of(octets: bytes, filename: str, counter: int, hardware: HardwareId) -> Image:
+    """The image as both repositories list it."""
     digest = sha256(octets).digest()
-    value = Image(Filename(filename), len(octets), digest, None, (hardware,), counter, b"")
-    return CODEC.image(replace(value, **changes))
+    return CODEC.image(Image(Filename(filename), len(octets), digest, None, (hardware,), counter, b""))
 
 
 @dataclass
@@ -141,7 +150,7 @@ class Backend:
         """A Root that was issued."""
         return self.root_file(repository, version).read_bytes()
 
-    def root_value(self, repository: Repository, version: int, **header: Any) -> Root:
+    def root_value(self, repository: Repository, version: int) -> Root:
         """The Root with today's keys."""
         speaker: Speaker = Fleet() if repository is Repository.DIRECTOR else ImageRepository()
         listed, roles = [], []
@@ -150,12 +159,12 @@ class Backend:
             listed += [Key(signer.key_id, signer.public) for signer in signers]
             threshold = ROOT_THRESHOLD if role is Role.ROOT else count
             roles.append(RoleKeys(role, tuple(signer.key_id for signer in signers), threshold))
-        return Root(self._header(speaker, version, ROOT_LASTS_S, header), tuple(listed), tuple(roles))
+        return Root(self._header(speaker, version, ROOT_LASTS_S), tuple(listed), tuple(roles))
 
-    def new_root(self, repository: Repository = Repository.DIRECTOR) -> bytes:
+    def new_root(self, repository: Repository = Repository.DIRECTOR, edit: Callable[[Root], Root] = same) -> bytes:
         """Issue the next Root, and keep it."""
         version = self.latest_root(repository) + 1
-        octets = signed(self.root_value(repository, version), self.of(repository, Role.ROOT))
+        octets = signed(edit(self.root_value(repository, version)), self.of(repository, Role.ROOT))
         path = self.root_file(repository, version)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(octets)
@@ -171,20 +180,19 @@ class Backend:
         *,
         coordinated: bool = False,
         signers: Sequence[Signer] | None = None,
-        edit: Callable[[DirectorTargets], DirectorTargets] = _same,
-        tamper: Callable[[bytes], bytes] = _same,
-        **header: Any,
+        edit: Callable[[DirectorTargets], DirectorTargets] = same,
+        tamper: Callable[[bytes], bytes] = same,
     ) -> bytes:
         """Director Targets with these entries; whoever `coordinated` is waits for orders."""
         coordinator = self.signers["coordinator"].public if coordinated else None
         listing = CODEC.assignments(list(entries))
-        value = DirectorTargets(self._director_header(version, header), coordinator, False, listing)
+        value = DirectorTargets(self._header(ForVehicle(self.vehicle), version, LASTS_S), coordinator, False, listing)
         own = self.of(Repository.DIRECTOR, Role.TARGETS)
         return signed(edit(value), own if signers is None else signers, tamper)
 
     def image_targets(self, images: Sequence[Image], version: int) -> bytes:
         """The Image repository's Targets."""
-        header = self._header(ImageRepository(), version, LASTS_S, {})
+        header = self._header(ImageRepository(), version, LASTS_S)
         value = ImageTargets(header, CODEC.images(list(images)))
         return signed(value, self.of(Repository.IMAGE, Role.TARGETS))
 
@@ -192,15 +200,21 @@ class Backend:
         """Timestamp and Snapshot above a Targets, all of the same version."""
         image = repository is Repository.IMAGE
         speaker: Speaker = ImageRepository() if image else ForVehicle(self.vehicle)
-        header = self._header(speaker, version, LASTS_S, {})
+        header = self._header(speaker, version, LASTS_S)
         files = CODEC.files([SnapshotFile(RoleName("targets"), _info(version, targets))])
         snapshot = signed(Snapshot(header, files), self.of(repository, Role.SNAPSHOT))
         timestamp = signed(Timestamp(header, _info(version, snapshot)), self.of(repository, Role.TIMESTAMP))
         return timestamp, snapshot
 
-    def attestation(self, nonce: bytes, *, signers: Sequence[Signer] | None = None, **changes: Any) -> bytes:
+    def attestation(
+        self,
+        nonce: bytes,
+        *,
+        signers: Sequence[Signer] | None = None,
+        edit: Callable[[TimeAttestation], TimeAttestation] = same,
+    ) -> bytes:
         """The time, for whoever drew this nonce."""
-        value = replace(TimeAttestation(LEVEL, self.utc(), nonce), **changes)
+        value = edit(TimeAttestation(LEVEL, self.utc(), nonce))
         return signed(value, self.of(Repository.DIRECTOR, Role.TIME) if signers is None else signers)
 
     def bundle(self, entries: Sequence[Assignment]) -> Bundle:
@@ -209,19 +223,21 @@ class Backend:
         return bundle_of(Sha2(), DirectorTargets(header, None, False, CODEC.assignments(list(entries))))
 
     def order(
-        self, phase: Phase, bundle: Bundle, version: int, *, signers: Sequence[Signer] | None = None, **changes: Any
+        self,
+        phase: Phase,
+        bundle: Bundle,
+        version: int,
+        *,
+        signers: Sequence[Signer] | None = None,
+        edit: Callable[[VehicleOrder], VehicleOrder] = same,
     ) -> bytes:
         """An order of the coordinator."""
-        value = replace(VehicleOrder(LEVEL, self.vehicle, bundle, version, phase), **changes)
+        value = edit(VehicleOrder(LEVEL, self.vehicle, bundle, version, phase))
         return signed(value, [self.signers["coordinator"]] if signers is None else signers)
 
-    def _director_header(self, version: int, changes: dict[str, Any]) -> Header:
-        return self._header(ForVehicle(self.vehicle), version, LASTS_S, changes)
-
-    def _header(self, speaker: Speaker, version: int, lasts_s: int, changes: dict[str, Any]) -> Header:
+    def _header(self, speaker: Speaker, version: int, lasts_s: int) -> Header:
         now = self.utc()
-        header = Header(LEVEL, speaker, version, UtcTime(now + lasts_s), UtcTime(now - ISSUED_BEFORE_S))
-        return replace(header, **changes)
+        return Header(LEVEL, speaker, version, UtcTime(now + lasts_s), UtcTime(now - ISSUED_BEFORE_S))
 
 
 def _info(version: int, octets: bytes) -> FileInfo:

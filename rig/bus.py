@@ -1,7 +1,7 @@
 """One CAN channel of the rig and the testers on it: frames recorded, lost on purpose, and the channel opened again.
 
-A board whose power is cut may take its channel with it (an emulated one, an adapter fed by the board): until the channel
-is back, what is sent is lost and nothing is heard, as on a cable that was pulled.
+A board whose power is cut may take its channel with it (an emulated one, an adapter fed by the board): until it is
+back, what is sent is lost and nothing is heard, as on a cable that was pulled.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from uptane.shell.can_wire import Arrival, Wire
 
 REOPEN_NS = 200_000_000
 QUEUE_MAX = 100_000  # frames waiting for one tester; it is asked many times a second
+_ECHOING = frozenset({"udp_multicast"})  # of python-can's: our own frames come back
 POLL_S = 0.001  # a channel without a file descriptor is asked so often
 
 
@@ -52,16 +53,18 @@ class Bus:
         self._reopen_ns = 0
         self._malformed = 0
         self._stations: list[Station] = []
+        self._own: frozenset[int] = frozenset()
         self._members: list[Member] = []
         self._lose: tuple[Random, float] | None = None
         self._alarm: tuple[int, Callable[[], None]] | None = None
 
     # -------------------------------------------------------------------------------------------------- testers
 
-    def join(self) -> Station:
-        """A further station on this bus; it hears every frame of others."""
-        station = Station(self)
+    def join(self, own: int) -> Station:
+        """A further station on this bus, with the address `own`; it hears every frame of others."""
+        station = Station(self, own)
         self._stations.append(station)
+        self._own = frozenset(each.own for each in self._stations)
         return station
 
     def add(self, member: Member) -> None:
@@ -72,6 +75,7 @@ class Bus:
         """The member leaves."""
         self._members.remove(member)
         self._stations.remove(station)
+        self._own = frozenset(each.own for each in self._stations)
 
     def pump(self, done: Callable[[], bool], until_ns: int | None = None) -> None:
         """Let all members work until `done` or until it is `until_ns`."""
@@ -158,6 +162,8 @@ class Bus:
             self._gone(failure)
             return
         for arrival in arrivals:
+            if self.settings.interface in _ECHOING and arrival[0].can_id & 0xFF in self._own:
+                continue
             self.journal.frame(arrival[0], sent=False, extended=arrival[2])
             if not self._unlucky():
                 for station in self._stations:
@@ -209,7 +215,8 @@ class Bus:
 class Station:
     """What one tester has of the bus: a Wire."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, own: int) -> None:
+        self.own = own
         self._bus = bus
         self._heard: deque[Arrival] = deque(maxlen=QUEUE_MAX)
         self.sent_ns = 0
@@ -217,16 +224,8 @@ class Station:
         self.heard_ns: int | None = None
         """When the first frame from `listen_to` came after that; None when none has."""
         self.listen_to: int | None = None
-
-    @property
-    def heard_at_start(self) -> bool:
-        """As of the channel."""
-        return self._bus.heard_at_start
-
-    @property
-    def malformed(self) -> int:
-        """As of the channel."""
-        return self._bus.malformed
+        self.heard_at_start = bus.heard_at_start
+        self.malformed = 0
 
     def fileno(self) -> int | None:
         """As of the channel."""
@@ -248,6 +247,7 @@ class Station:
     def take(self, now_ns: int) -> list[Arrival]:
         """What was heard since it was last asked."""
         self._bus.pull(now_ns)
+        self.heard_at_start, self.malformed = self._bus.heard_at_start, self._bus.malformed
         heard = list(self._heard)
         self._heard.clear()
         return heard
@@ -286,7 +286,7 @@ _ADVICE: Sequence[tuple[tuple[str, ...], tuple[str, str]]] = (
         ("no such", "could not open port", "does not exist"),
         (
             "list what there is with `ip -details link show type can`, and check [[bus]] channel",
-            "is the adapter plugged in? list devices with `python -m serial.tools.list_ports`, and check [[bus]] channel",
+            "is it plugged in? list devices with `python -m serial.tools.list_ports`, and check [[bus]] channel",
         ),
     ),
     (("is down", "network is down"), ("ip link set CHANNEL up type can bitrate 500000", "check its cable")),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from rig.backend import Assigned, image_of
+from rig.backend import CODEC, Assigned, image_of, same
 from rig.settings import EcuSettings
 from uptane.errors import StorageFailure
+from uptane.model.metadata import Image
 
 FACTORY_COUNTER = 1
 
@@ -39,9 +39,7 @@ def good(ecu: EcuSettings, counter: int) -> bytes:
     return read(files[(counter - FACTORY_COUNTER) % len(files)], ecu.slot_size)
 
 
-def assigned(
-    ecu: EcuSettings, counter: int, octets: bytes, edit: Callable[[Any], Any] = lambda value: value, **changes: Any
-) -> Assigned:
-    """These octets, assigned to the ECU with this counter; `changes` are what the metadata say otherwise."""
-    image = image_of(octets, f"{ecu.images.filename}-{counter}", counter, ecu.hardware, **changes)
-    return Assigned(ecu.ecu, edit(image), octets)
+def assigned(ecu: EcuSettings, counter: int, octets: bytes, edit: Callable[[Image], Image] = same) -> Assigned:
+    """These octets, assigned to the ECU with this counter; `edit` changes what the metadata say."""
+    image = image_of(octets, f"{ecu.images.filename}-{counter}", counter, ecu.hardware)
+    return Assigned(ecu.ecu, CODEC.image(edit(image)), octets)

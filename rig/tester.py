@@ -49,7 +49,7 @@ class Line:
         self.bus, self.own = bus, own
         fd = bus.settings.fd
         self._isotp = IsoTpSettings(FD_DATA_LENGTH, fd=True, brs=True) if fd else IsoTpSettings()
-        self.station: Station = bus.join()
+        self.station: Station = bus.join(own)
         self._port = CanPort(self.station, bus.settings, own)
         self._machine = UdsLine(self._isotp, own)
         self.answers: list[Answered] = []

@@ -1,4 +1,4 @@
-"""One update of one ECU, in the stages a workshop or a Primary goes through; each can be watched, cut off, or spoilt."""
+"""One update of one ECU, in the stages a workshop or a Primary goes through; each can be watched or cut off."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from rig.backend import Assigned, Backend
 from rig.settings import Verification
@@ -74,7 +75,7 @@ class Update:
     def image(self) -> None:
         """Erase, transfer and check; goes on where an earlier transfer of the same entry ended."""
         tester, ecu = self.tester, self.tester.ecu.ecu
-        if tester.status().next_offset == 0:
+        if tester.status().entry_digest != self.what.digest:
             with self.stage(Stage.ERASE):
                 tester.run(uds_client.erase(ecu))
         octets = self.what.octets
@@ -156,11 +157,15 @@ def roots(tester: Tester, backend: Backend) -> None:
     status = tester.status()
     for version in range(status.director_root + 1, backend.latest_root() + 1):
         tester.deliver(Object.DIRECTOR_ROOT, backend.root(Repository.DIRECTOR, version))
-        tester.check(CheckOption.DIRECTOR_ROOT, lambda now, wanted=version: now.director_root >= wanted)
+        tester.check(CheckOption.DIRECTOR_ROOT, partial(_holds, Repository.DIRECTOR, version))
     if tester.ecu.verification is Verification.FULL:
         for version in range(status.image_root + 1, backend.latest_root(Repository.IMAGE) + 1):
             tester.deliver(Object.IMAGE_ROOT, backend.root(Repository.IMAGE, version))
-            tester.check(CheckOption.IMAGE_ROOT, lambda now, wanted=version: now.image_root >= wanted)
+            tester.check(CheckOption.IMAGE_ROOT, partial(_holds, Repository.IMAGE, version))
+
+
+def _holds(repository: Repository, version: int, status: Status) -> bool:
+    return (status.director_root if repository is Repository.DIRECTOR else status.image_root) >= version
 
 
 def attest(tester: Tester, backend: Backend) -> None:

@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SWITCH = Path(__file__).with_name("power_switch.py")
 
 
-
 @dataclass
 class Bench:
     """A rig file below `folder`, its keys, and its provisioned ECUs; `start` gives them power."""

@@ -1,0 +1,100 @@
+"""What a run found: a result per case, as the report, the table and --json tell it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from rig.journal import Journal
+
+_NS: Final = 1e9
+
+
+class Verdict(Enum):
+    """How a case ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    BROKEN = "broken"  # its setup or its way back to rest failed, not the case itself
+    SKIPPED = "skipped"
+
+
+GOOD: Final = frozenset({Verdict.PASSED, Verdict.SKIPPED})
+
+
+@dataclass
+class Result:
+    """One case. Times are seconds since it began; `moved` are octets acknowledged, `events` what happened when."""
+
+    node: str
+    name: str
+    ecu: str
+    text: str
+    verdict: Verdict = Verdict.PASSED
+    seconds: float = 0.0
+    message: str = ""
+    detail: str = ""
+    frames: int = 0
+    dropped: int = 0
+    moved: list[tuple[float, int]] = field(default_factory=list)
+    events: list[tuple[float, str, str]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    console: str = ""
+
+    def take(self, journal: Journal) -> None:
+        """What the journal of this case holds."""
+        began = journal.began_ns
+        self.frames = len(journal.frames) + journal.unrecorded
+        self.dropped = journal.dropped
+        self.moved = [((moved.at_ns - began) / _NS, moved.octets) for moved in journal.moved]
+        self.events = [((event.at_ns - began) / _NS, event.kind, event.text) for event in journal.events]
+
+    @property
+    def octets(self) -> int:
+        """How many octets the ECU acknowledged."""
+        return sum(octets for _, octets in self.moved)
+
+    @property
+    def rate(self) -> float:
+        """Octets a second while blocks were acknowledged, the first one left out: its beginning is not known."""
+        if len(self.moved) < 2 or self.moved[-1][0] <= self.moved[0][0]:
+            return 0.0
+        return sum(octets for _, octets in self.moved[1:]) / (self.moved[-1][0] - self.moved[0][0])
+
+    def facts(self) -> dict[str, Any]:
+        """For programs."""
+        facts = asdict(self) | {"verdict": self.verdict.value, "octets": self.octets, "rate": round(self.rate)}
+        del facts["console"]
+        return facts
+
+
+@dataclass
+class Run:
+    """Everything of one run."""
+
+    rig: str
+    seed: int
+    began: str
+    seconds: float = 0.0
+    results: list[Result] = field(default_factory=list)
+
+    def count(self, verdict: Verdict) -> int:
+        """How many cases ended so."""
+        return sum(result.verdict is verdict for result in self.results)
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing failed."""
+        return all(result.verdict in GOOD for result in self.results)
+
+    def facts(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "rig": self.rig,
+            "seed": self.seed,
+            "began": self.began,
+            "seconds": round(self.seconds, 3),
+            **{verdict.value: self.count(verdict) for verdict in Verdict},
+            "cases": [result.facts() for result in self.results],
+        }
