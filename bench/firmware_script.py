@@ -29,6 +29,13 @@ SLOT: Final = 1_024  # octets of the factory image, which reads as zeros
 _ROLES = (Role.ROOT, Role.TIMESTAMP, Role.SNAPSHOT, Role.TARGETS, Role.TIME)
 
 
+def _signer(role: Role) -> Ed25519Signer:
+    return Ed25519Signer.from_seed(sha256(role.value.encode()).digest())
+
+
+TIME_SIGNER: Final = _signer(Role.TIME)
+
+
 class Step(NamedTuple):
     """One request, and the part of the work that ends with it (empty: it goes on)."""
 
@@ -36,11 +43,11 @@ class Step(NamedTuple):
     part: str = ""
 
 
-def facts() -> bytes:
+def bench_facts() -> BoardFacts:
     """The ECU that receives: the first of the vehicle."""
     picture = image(0)
     zeros = InstalledImage(Filename("factory/0.bin"), SLOT, sha256(bytes(SLOT)).digest(), 0)
-    told = BoardFacts(
+    return BoardFacts(
         vehicle=VEHICLE,
         ecu="ecu-serial-000000",
         hardware=picture.hardware[0],
@@ -54,12 +61,10 @@ def facts() -> bytes:
         factory=zeros,
         root=_root(),
     )
-    return encode(told)
 
 
 def _root() -> bytes:
-    signers = {role: Ed25519Signer.from_seed(sha256(role.value.encode()).digest()) for role in _ROLES}
-    signers[Role.TARGETS] = SIGNER
+    signers = {role: _signer(role) for role in _ROLES} | {Role.TARGETS: SIGNER}
     keys = tuple(Key(signer.key_id, signer.public) for signer in signers.values())
     roles = tuple(RoleKeys(role, (signer.key_id,), 1) for role, signer in signers.items())
     return sign(OER, Root(header(Fleet()), keys, roles), [signers[Role.ROOT]])
@@ -98,7 +103,7 @@ def write(folder: Path, ecus: int) -> list[str]:
             script.append(PART)
             parts.append(step.part)
     script.append(END)
-    octets = facts()
+    octets = encode(bench_facts())
     text = (
         "/* Written by bench/firmware_script.py. */\n"
         f"#define SCRIPT_ID 0x{can_id_of(Address(ECU, TESTER)):08X}u\n"
