@@ -6,45 +6,48 @@
  */
 #include <string.h>
 
-#include <bearssl_hash.h>
+#include <mbedtls/sha256.h>
+#include <mbedtls/sha512.h>
 #include <monocypher.h>
 
 #include "crypto_schemes.h"
 #include "fw_crypto.h"
 
-_Static_assert(sizeof(br_sha256_context) <= sizeof(fw_sha256), "fw_sha256 is too small");
-_Static_assert(sizeof(br_sha512_context) <= sizeof(fw_sha512), "fw_sha512 is too small");
+_Static_assert(sizeof(mbedtls_sha256_context) == sizeof(fw_sha256), "fw_sha256 has another size");
+_Static_assert(sizeof(mbedtls_sha512_context) == sizeof(fw_sha512), "fw_sha512 has another size");
 
 /* --------------------------------------------------------------------------------------------------------- hashes */
 
+/* The library's functions can only fail where hardware hashes. */
+
 void fw_sha256_start(fw_sha256 *hash)
 {
-    br_sha256_init((br_sha256_context *)(void *)hash);
+    (void)mbedtls_sha256_starts((mbedtls_sha256_context *)(void *)hash, 0);
 }
 
 void fw_sha256_add(fw_sha256 *hash, const void *octets, size_t length)
 {
-    br_sha256_update((br_sha256_context *)(void *)hash, octets, length);
+    (void)mbedtls_sha256_update((mbedtls_sha256_context *)(void *)hash, octets, length);
 }
 
 void fw_sha256_end(fw_sha256 *hash, uint8_t digest[32])
 {
-    br_sha256_out((br_sha256_context *)(void *)hash, digest);
+    (void)mbedtls_sha256_finish((mbedtls_sha256_context *)(void *)hash, digest);
 }
 
 void fw_sha512_start(fw_sha512 *hash)
 {
-    br_sha512_init((br_sha512_context *)(void *)hash);
+    (void)mbedtls_sha512_starts((mbedtls_sha512_context *)(void *)hash, 0);
 }
 
 void fw_sha512_add(fw_sha512 *hash, const void *octets, size_t length)
 {
-    br_sha512_update((br_sha512_context *)(void *)hash, octets, length);
+    (void)mbedtls_sha512_update((mbedtls_sha512_context *)(void *)hash, octets, length);
 }
 
 void fw_sha512_end(fw_sha512 *hash, uint8_t digest[64])
 {
-    br_sha512_out((br_sha512_context *)(void *)hash, digest);
+    (void)mbedtls_sha512_finish((mbedtls_sha512_context *)(void *)hash, digest);
 }
 
 void fw_message(uint8_t message[FW_MESSAGE_LENGTH], const uint8_t payload_sha512[64])

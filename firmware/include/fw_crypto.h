@@ -1,5 +1,6 @@
 /* Hashes and signatures as the core sees them; core/crypto.c carries them to the libraries fetched at build time
- * (twin of uptane/crypto.py). Nothing here allocates or fails silently.
+ * (twin of uptane/crypto.py). Nothing here allocates or fails silently. A hash that was ended is spent: to go on with
+ * one, end a copy of it.
  */
 #ifndef FW_CRYPTO_H
 #define FW_CRYPTO_H
@@ -10,8 +11,8 @@
 
 #include "fw_facts.h"
 
-typedef struct { uint64_t opaque[14]; } fw_sha256; /* room for the library's context; asserted in crypto.c */
-typedef struct { uint64_t opaque[28]; } fw_sha512;
+typedef struct { uint64_t opaque[13]; } fw_sha256; /* the library's context; asserted in crypto.c */
+typedef struct { uint64_t opaque[26]; } fw_sha512;
 
 void fw_sha256_start(fw_sha256 *hash);
 void fw_sha256_add(fw_sha256 *hash, const void *octets, size_t length);

@@ -1,0 +1,1 @@
+/* Included by the hashes of Mbed TLS, which need nothing of it here (shim/common.h). */

@@ -1,0 +1,36 @@
+"""The firmware's core on the host port, built before the first test that asks for it."""
+
+import ctypes
+import fcntl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "build" / "firmware" / "host" / "libmarque_firmware.so"
+
+
+def build(target: str) -> None:
+    """`make -C firmware TARGET`, by one process at a time."""
+    folder = ROOT / "build" / "firmware"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(
+            ["make", "-C", str(ROOT / "firmware"), target], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def host_library() -> Path:
+    """Where libmarque_firmware.so lies."""
+    build("host")
+    return LIBRARY
+
+
+@pytest.fixture(scope="session")
+def core(host_library: Path) -> ctypes.CDLL:
+    """The core, to call its functions one by one."""
+    return ctypes.CDLL(str(host_library))
