@@ -1,9 +1,9 @@
 /* An object of metadata as it comes over the link: read in one pass, held in a scratch area, believed by nobody until
  * trusted.c has verified it (twin of secondary/objects.py and of uptane/codec).
  *
- * Signatures come before the payload and are kept; the payload is hashed and picked apart as it arrives. One object at a
- * time: beginning another forgets the one before. `fault` remembers the first thing that was wrong; it is said only when
- * the object is verified, in the order in which the Python core says it.
+ * Signatures come before the payload and are kept; the payload is hashed and picked apart as it arrives. One object at
+ * a time: beginning another forgets the one before. What is wrong with it is remembered, and said only when the object
+ * is verified, in the order in which the Python core says it.
  */
 #ifndef FW_OBJECT_H
 #define FW_OBJECT_H

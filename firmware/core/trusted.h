@@ -9,13 +9,34 @@
 #include "fw.h"
 #include "fw_codes.h"
 
-typedef enum { FW_ROLE_ROOT, FW_ROLE_TIMESTAMP, FW_ROLE_SNAPSHOT, FW_ROLE_TARGETS, FW_ROLE_TIME } fw_role; /* schema's Role */
+/* Role of the schema. */
+typedef enum { FW_ROLE_ROOT, FW_ROLE_TIMESTAMP, FW_ROLE_SNAPSHOT, FW_ROLE_TARGETS, FW_ROLE_TIME } fw_role;
+
+#define FW_ROLES 7u          /* the schema's, two of them reserved */
+#define FW_ROLES_REQUIRED 4u /* the first four of them must be named */
 
 typedef struct {
-    fw_image image;                    /* filename, length, sha256, release counter */
+    uint8_t key_id[FW_KEY_ID_LENGTH];
+    fw_key key; /* one longer than this build holds: its SHA-256, which verifies nothing */
+} fw_root_key;
+
+/* A Root as it is held, in the scratch area and in its record, which ends behind the last key. */
+typedef struct {
+    uint64_t expires, issued;
+    uint32_t version;
+    uint8_t format, key_count;
+    struct {
+        uint16_t keys; /* bit per key; 0: this role is not named */
+        uint16_t threshold;
+    } roles[FW_ROLES];
+    fw_root_key keys[FW_ROOT_KEYS_MAX];
+} fw_root;
+
+typedef struct {
+    fw_image image; /* filename, length, sha256, release counter */
     bool has_sha512;
     uint8_t sha512[FW_SHA512_LENGTH];
-    uint8_t digest[FW_SHA256_LENGTH];  /* SHA-256 over the encoded Assignment: what a download is bound to */
+    uint8_t digest[FW_SHA256_LENGTH]; /* SHA-256 over the encoded Assignment: what a download is bound to */
 } fw_entry;
 
 typedef struct {
@@ -24,34 +45,36 @@ typedef struct {
     uint64_t expires;
     uint8_t payload[FW_SHA512_LENGTH]; /* SHA-512 of the payload: the same version must be the same octets */
     uint8_t bundle[FW_BUNDLE_LENGTH];
-    fw_key coordinator;                /* scheme FW_NO_KEY: none */
+    fw_key coordinator; /* scheme FW_NO_KEY: none */
     fw_entry entry;
 } fw_targets;
 
 typedef struct {
     uint32_t root_version;
     uint64_t root_expires;
+    uint8_t stale; /* what fw_drop_stale has to do; trusted.c's own */
     fw_targets targets;
-    bool has_previous;                 /* record FW_RECORD_PREVIOUS: the latest Targets with an entry for this ECU */
-    uint32_t previous_counter;         /* its release counter */
-    uint64_t time, previous_time;      /* latest proven time, UTC seconds, and the one before */
-    uint64_t clock_set;                /* instant at which `time` was right */
-    bool attested;                     /* an attestation was accepted since power-up */
+    bool has_previous;            /* record FW_RECORD_PREVIOUS: the latest Targets with an entry for this ECU */
+    uint32_t previous_counter;    /* its release counter */
+    uint64_t time, previous_time; /* latest proven time, UTC seconds, and the one before */
+    uint64_t clock_set;           /* instant at which `time` was right */
+    bool attested;                /* an attestation was accepted since power-up */
 } fw_held;
 
 /* UTC seconds now: the latest proven time and what has passed since. */
 uint64_t fw_utc(const fw *ecu);
 
-/* Load what is durable, at power-up (state.load); provision FW_RECORD_ROOT from the facts if there is none.
- * False: no Root to start from. Files that no longer hold are deleted when `fw_drop_stale` is called, after boot. */
+/* Load what is durable, at power-up (state.load); provision FW_RECORD_ROOT from the facts if this ECU never had one.
+ * False: no Root to start from. Files that no longer hold are deleted when `fw_drop_stale` is called, after boot; it is
+ * false when the flash does not do as it is told, and is then asked again at the next power-up. */
 bool fw_load_held(fw *ecu);
-void fw_drop_stale(fw *ecu);
+bool fw_drop_stale(fw *ecu);
 
 /* Verify what ecu->object holds, store what is to be durable, then hold it (twins: secondary/delivered.py, verify/).
  * FW_OK, a check, or FW_STORAGE. LINK_SEQUENCE when no such object was delivered whole. */
-fw_check fw_take_root(fw *ecu);
-fw_check fw_take_attestation(fw *ecu);   /* the caller draws the next nonce */
-fw_check fw_take_targets(fw *ecu);       /* the caller follows (installation) */
+fw_check fw_take_root(fw *ecu);        /* the caller follows (installation) */
+fw_check fw_take_attestation(fw *ecu); /* the caller draws the next nonce */
+fw_check fw_take_targets(fw *ecu);     /* the caller follows (installation) */
 
 /* Verify an order for the present transaction (twin of verify/orders.py). */
 fw_check fw_check_order(fw *ecu, uint8_t *phase);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from firmware.tools import schema
 from uptane.errors import Attack, Check
 
 HEADER: Final = Path(__file__).resolve().parent.parent / "include" / "fw_codes.h"
@@ -30,7 +31,10 @@ typedef uint16_t fw_check;
 
 def header() -> str:
     """The text of fw_codes.h."""
-    lines = [f"#define FW_{check.name} ((fw_check)0x{check.code:04X}) /* {check.anchor}: {check.value.text} */" for check in Check]
+    lines = [
+        f"#define FW_{check.name} ((fw_check)0x{check.code:04X}) /* {check.anchor}: {check.value.text} */"
+        for check in Check
+    ]
     misuse = " || ".join(f"check == FW_{check.name}" for check in Check if check.attack is Attack.MISUSE)
     known = " || ".join(f"check == FW_{check.name}" for check in Check)
     return (
@@ -44,8 +48,9 @@ def header() -> str:
 
 
 def main() -> None:
-    """Write the header."""
+    """Write the headers and the table."""
     HEADER.write_text(header(), encoding="ascii")
+    schema.main()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+/* An object of metadata as it comes (twin of secondary/objects.py): read, hashed and forgotten but for the scratch
+ * area. */
+#include "object.h"
+
+#include <string.h>
+
+uint32_t fw_object_length_max(uint8_t object)
+{
+    switch (object) {
+    case FW_OBJECT_ROOT:
+        return FW_ROOT_LENGTH_MAX;
+    case FW_OBJECT_TARGETS:
+        return FW_DIRECTOR_TARGETS_LENGTH_MAX;
+    case FW_OBJECT_ATTESTATION:
+        return FW_ATTESTATION_LENGTH_MAX;
+    case FW_OBJECT_ORDER:
+        return FW_ORDER_LENGTH_MAX;
+    default:
+        return 0;
+    }
+}
+
+void fw_object_clear(fw_object *object)
+{
+    object->delivery = FW_NOTHING;
+}
+
+bool fw_object_is_coming(const fw_object *object)
+{
+    return object->delivery == FW_COMING;
+}
+
+void fw_object_begin(fw_object *object, const fw_facts *facts, uint8_t kind, uint32_t size)
+{
+    memset(object, 0, sizeof *object);
+    object->facts = facts;
+    object->kind = kind;
+    object->delivery = FW_COMING;
+    object->tag = FW_PAYLOADS;
+    fw_sha512_start(&object->payload_hash);
+    fw_sha256_start(&object->entries_hash);
+    fw_sha256_start(&object->entry_hash);
+    fw_oer_start(object, size);
+}
+
+/* Where the octets from `at` on and a span have `*count` octets in common; NULL if nowhere. */
+static const uint8_t *common(const fw_span *span, uint32_t at, const uint8_t *octets, uint32_t length, uint32_t *count)
+{
+    uint32_t start = span->start > at ? span->start : at;
+    uint32_t stop = span->stop < at + length ? span->stop : at + length;
+    *count = start < stop ? stop - start : 0;
+    return start < stop ? octets + (start - at) : NULL;
+}
+
+void fw_object_add(fw_object *object, const uint8_t *octets, uint32_t length)
+{
+    uint32_t at = object->reader.at;
+    uint32_t count = 0;
+    fw_oer_read(object, octets, length);
+    const uint8_t *found = common(&object->payload, at, octets, length, &count);
+    if (found != NULL) {
+        fw_sha512_add(&object->payload_hash, found, count);
+    }
+    found = common(&object->entries, at, octets, length, &count);
+    if (found != NULL) {
+        fw_sha256_add(&object->entries_hash, found, count);
+    }
+    found = common(&object->entry, at, octets, length, &count);
+    if (found != NULL) {
+        fw_sha256_add(&object->entry_hash, found, count);
+    }
+}
+
+void fw_object_end(fw_object *object)
+{
+    fw_oer_end(object);
+    fw_sha512_end(&object->payload_hash, object->payload_sha512);
+    if (object->tag == FW_PAYLOAD_TARGETS) {
+        fw_targets *made = &object->of.targets.made;
+        memcpy(made->payload, object->payload_sha512, sizeof made->payload);
+        made->version = object->version;
+        made->expires = object->expires;
+        fw_sha256_end(&object->entries_hash, made->bundle);
+        fw_sha256_end(&object->entry_hash, made->entry.digest);
+    }
+    object->delivery = FW_WHOLE;
+}

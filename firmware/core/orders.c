@@ -1,0 +1,50 @@
+/* Whose word moves a bundle (twin of uptane/verify/orders.py). What an order changes is installation.c's. */
+#include <string.h>
+
+#include "state.h"
+#include "threshold.h"
+
+/* The coordinator is the one of the Targets the transaction is bound to, or of the newest stored ones: a Primary that
+ * was replaced meanwhile must be able to end what the old one began. */
+static fw_check check_coordinator(fw *ecu)
+{
+    const fw_key *bound = &ecu->installation.coordinator;
+    const fw_key *newest = &ecu->held.targets.coordinator;
+    bool has_newest = ecu->held.targets.present && newest->scheme != FW_NO_KEY;
+    if (bound->scheme == FW_NO_KEY && !has_newest) {
+        return FW_ORDER_COORDINATOR;
+    }
+    bool is_signed = (bound->scheme != FW_NO_KEY && fw_object_signed_by(ecu, bound)) ||
+                     (has_newest && fw_object_signed_by(ecu, newest));
+    return is_signed ? FW_OK : FW_ORDER_SIGNATURE;
+}
+
+fw_check fw_check_order(fw *ecu, uint8_t *phase)
+{
+    const fw_object *object = &ecu->object;
+    const fw_order_scratch *order = &object->of.order;
+    fw_check check = fw_object_take(ecu, FW_OBJECT_ORDER);
+    if (check == FW_OK) {
+        check = fw_opened_object(ecu);
+    }
+    if (check == FW_OK) {
+        check = check_coordinator(ecu);
+    }
+    if (check == FW_OK) {
+        check = fw_accept_payload(ecu, FW_PAYLOAD_ORDER);
+    }
+    if (check != FW_OK) {
+        return check;
+    }
+    if (!object->own_vehicle) {
+        return FW_ORDER_VEHICLE;
+    }
+    if (!ecu->installation.has_bundle || memcmp(order->bundle, ecu->installation.bundle, FW_BUNDLE_LENGTH) != 0) {
+        return FW_ORDER_BUNDLE;
+    }
+    if (order->targets_version != ecu->installation.targets_version) {
+        return FW_ORDER_TARGETS_VERSION;
+    }
+    *phase = order->phase;
+    return FW_OK;
+}

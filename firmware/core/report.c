@@ -1,0 +1,157 @@
+/* What this ECU says of itself, encoded and signed (twin of uptane/codec/report_rows.py, secondary/report.py's
+ * _present).
+ *
+ * One walk over the report's parts writes it, or hashes what it says: counters and the low bits of counts left out.
+ */
+#include <string.h>
+
+#include "fw_crypto.h"
+#include "state.h"
+
+#define SIGNATURE_LENGTH 64u
+#define HEAD_LENGTH (2u + FW_KEY_ID_LENGTH + 1u + SIGNATURE_LENGTH) /* one signature, before the payload's length */
+#define SHORT_MAX 127u
+#define TAG_REPORT 0x84u
+#define HAS_BUNDLE 0x40u
+#define LEVEL 1u
+
+/* Where a report goes: octets, or a hash if there are none. */
+typedef struct {
+    uint8_t *octets;
+    uint16_t length;
+    fw_sha256 *hash;
+} sink;
+
+static void put(sink *to, const void *octets, size_t length)
+{
+    if (to->octets != NULL) {
+        memcpy(to->octets + to->length, octets, length);
+    } else {
+        fw_sha256_add(to->hash, octets, length);
+    }
+    to->length = (uint16_t)(to->length + length);
+}
+
+static void put_number(sink *to, uint64_t value, uint8_t octets)
+{
+    while (octets-- > 0) {
+        uint8_t octet = (uint8_t)(value >> 8u * octets);
+        put(to, &octet, 1);
+    }
+}
+
+static void put_length(sink *to, uint16_t length)
+{
+    if (length > SHORT_MAX) {
+        put_number(to, length > 0xFFu ? 0x82u : 0x81u, 1);
+    }
+    put_number(to, length, length > 0xFFu ? 2 : 1);
+}
+
+static void put_text(sink *to, const char *text, uint8_t length)
+{
+    put_length(to, length);
+    put(to, text, length);
+}
+
+/* Refusals ascend by code; of a count that only hashes, no more than its power of two is told. */
+static void put_refusals(sink *to, const fw_refusals *refusals)
+{
+    uint16_t before = 0;
+    put_number(to, 0x0100u | refusals->kinds, 2);
+    for (uint8_t done = 0; done < refusals->kinds; done++) {
+        uint8_t next = FW_REFUSAL_KINDS_MAX;
+        for (uint8_t i = 0; i < refusals->kinds; i++) {
+            bool is_ahead = refusals->of[i].check > before;
+            if (is_ahead && (next == FW_REFUSAL_KINDS_MAX || refusals->of[i].check < refusals->of[next].check)) {
+                next = i;
+            }
+        }
+        if (next == FW_REFUSAL_KINDS_MAX) {
+            return; /* not so: every check is there once */
+        }
+        before = refusals->of[next].check;
+        uint32_t count = refusals->of[next].count;
+        if (to->octets == NULL) {
+            uint8_t bits = 0;
+            for (; count != 0; count >>= 1) {
+                bits++;
+            }
+            count = bits;
+        }
+        put_number(to, before, 2);
+        put_number(to, count, 4);
+    }
+}
+
+/* At rest the version says which Targets are too old to be taken any more; else which ones are acted on. */
+static uint32_t targets_version(const fw *ecu)
+{
+    const fw_installation *installation = &ecu->installation;
+    bool at_rest = installation->state == FW_IDLE || installation->state == FW_RELEASED;
+    uint32_t held = ecu->held.targets.present ? ecu->held.targets.version : 0;
+    return at_rest && held > installation->targets_version ? held : installation->targets_version;
+}
+
+static void put_report(sink *to, const fw *ecu, uint32_t counter)
+{
+    const fw_facts *facts = ecu->facts;
+    const fw_installation *installation = &ecu->installation;
+    const fw_image *image = fw_running_image(installation);
+    put_number(to, TAG_REPORT, 1);
+    put_number(to, installation->has_bundle ? HAS_BUNDLE : 0, 1);
+    put_number(to, LEVEL, 1);
+    put_text(to, facts->vehicle.text, facts->vehicle.length);
+    put_text(to, facts->ecu.text, facts->ecu.length);
+    put_text(to, facts->hardware.text, facts->hardware.length);
+    put_number(to, counter, 4);
+    put_number(to, installation->state, 1);
+    put_number(to, installation->outcome, 1);
+    if (installation->has_bundle) {
+        put(to, installation->bundle, FW_BUNDLE_LENGTH);
+    }
+    put_number(to, targets_version(ecu), 4);
+    put_number(to, ecu->held.root_version, 4);
+    put_number(to, installation->released_counter, 4);
+    put_text(to, image->filename.text, image->filename.length);
+    put_number(to, image->length, 4);
+    put(to, image->sha256, FW_SHA256_LENGTH);
+    put_number(to, image->release_counter, 4);
+    put_number(to, ecu->held.time, 8);
+    put_number(to, ecu->held.previous_time, 8);
+    put_refusals(to, &ecu->refusals);
+}
+
+void fw_digest_report(const fw *ecu, uint8_t said[32])
+{
+    fw_sha256 hash;
+    sink to = {.octets = NULL, .hash = &hash};
+    fw_sha256_start(&hash);
+    put_report(&to, ecu, 0);
+    fw_sha256_end(&hash, said);
+}
+
+/* The payload is written first, behind room for what comes before it; the longest report fits (asserted in
+ * test_verify.py). */
+uint16_t fw_sign_report(fw *ecu, uint32_t counter, uint8_t said[32])
+{
+    uint8_t *octets = ecu->report.octets;
+    uint8_t digest[FW_SHA512_LENGTH], message[FW_MESSAGE_LENGTH];
+    fw_sha512 hash;
+    sink head = {.octets = octets};
+    sink payload = {.octets = octets + HEAD_LENGTH + 3u};
+    put_report(&payload, ecu, counter);
+    fw_sha512_start(&hash);
+    fw_sha512_add(&hash, payload.octets, payload.length);
+    fw_sha512_end(&hash, digest);
+    fw_message(message, digest);
+    put_number(&head, 0x0101u, 2);
+    put(&head, ecu->facts->key_id, FW_KEY_ID_LENGTH);
+    put_number(&head, SIGNATURE_LENGTH, 1);
+    fw_sign(octets + head.length, ecu->facts, message);
+    head.length += SIGNATURE_LENGTH;
+    put_length(&head, payload.length);
+    memmove(octets + head.length, payload.octets, payload.length);
+    fw_digest_report(ecu, said);
+    return (uint16_t)(head.length + payload.length);
+}

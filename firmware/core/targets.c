@@ -1,0 +1,224 @@
+/* Partial verification: the Director's Targets alone (twin of uptane/verify/partial.py, roles.py, image.py,
+ * recheck.py).
+ *
+ * No entry for this ECU is a normal answer: it does nothing then, keeps the file it acted on, and takes no older one.
+ */
+#include "targets.h"
+
+#include <string.h>
+
+#include "patterns.h"
+#include "root.h"
+#include "state.h"
+
+/* The record: a head, then the signatures as they stood in the envelope. */
+typedef struct {
+    uint8_t format, signature_count;
+    uint8_t unused[6]; /* no octet of a record is left to chance */
+    fw_targets targets;
+} record_head;
+
+/* The record's format and number of signatures; false when there is no such record. */
+static bool read_counts(const fw *ecu, fw_record record, uint8_t counts[2])
+{
+    return fw_store_get(&ecu->store, record, 0, counts, 2) && counts[0] == FW_TARGETS_FORMAT &&
+           counts[1] <= FW_SIGNATURES_MAX;
+}
+
+bool fw_targets_still(fw *ecu, fw_record record, const fw_authority *authority)
+{
+    const uint16_t place = offsetof(record_head, targets) + offsetof(fw_targets, payload);
+    uint8_t counts[2];
+    uint8_t payload[FW_SHA512_LENGTH];
+    bool is_read =
+        read_counts(ecu, record, counts) && fw_store_get(&ecu->store, record, place, payload, sizeof payload);
+    const fw_signatures from = {.record = record, .offset = sizeof(record_head), .count = is_read ? counts[1] : 0};
+    return is_read && fw_signed_enough(ecu, authority, &from, payload);
+}
+
+bool fw_read_targets(const fw *ecu, fw_record record, fw_targets *targets)
+{
+    return fw_store_get(&ecu->store, record, offsetof(record_head, targets), targets, sizeof *targets);
+}
+
+/* Whether the very octets that were delivered are the stored ones: then there is nothing to store. */
+static bool is_stored(const fw *ecu)
+{
+    const fw_object *object = &ecu->object;
+    uint8_t counts[2];
+    fw_signature signature;
+    bool is_same = ecu->held.targets.present && read_counts(ecu, FW_RECORD_TARGETS, counts) &&
+                   counts[1] == object->signature_count &&
+                   memcmp(ecu->held.targets.payload, object->payload_sha512, FW_SHA512_LENGTH) == 0;
+    for (uint8_t i = 0; is_same && i < object->signature_count; i++) {
+        uint16_t offset = (uint16_t)(sizeof(record_head) + i * sizeof signature);
+        is_same = fw_store_get(&ecu->store, FW_RECORD_TARGETS, offset, &signature, sizeof signature) &&
+                  memcmp(&signature, &object->signatures[i], sizeof signature) == 0;
+    }
+    return is_same;
+}
+
+static bool store_targets(fw *ecu)
+{
+    const fw_object *object = &ecu->object;
+    const uint8_t counts[offsetof(record_head, targets)] = {FW_TARGETS_FORMAT, object->signature_count};
+    uint16_t signatures = (uint16_t)(object->signature_count * sizeof object->signatures[0]);
+    fw_store *store = &ecu->store;
+    return fw_store_begin(store, FW_RECORD_TARGETS, (uint16_t)(sizeof(record_head) + signatures)) &&
+           fw_store_add(store, counts, sizeof counts) &&
+           fw_store_add(store, &object->of.targets.made, sizeof object->of.targets.made) &&
+           fw_store_add(store, object->signatures, signatures) && fw_store_end(store);
+}
+
+/* The Targets that are held become the previous ones. */
+static bool store_previous(fw *ecu)
+{
+    uint8_t part[32];
+    uint16_t length = fw_store_length(&ecu->store, FW_RECORD_TARGETS);
+    bool is_stored = fw_store_begin(&ecu->store, FW_RECORD_PREVIOUS, length);
+    for (uint16_t at = 0; is_stored && at < length;) {
+        uint16_t count = length - at < (int)sizeof part ? (uint16_t)(length - at) : (uint16_t)sizeof part;
+        is_stored =
+            fw_store_get(&ecu->store, FW_RECORD_TARGETS, at, part, count) && fw_store_add(&ecu->store, part, count);
+        at = (uint16_t)(at + count);
+    }
+    return is_stored && fw_store_end(&ecu->store);
+}
+
+/* check_targets, as far as it is one file's matter. */
+static fw_check check_targets(fw *ecu, uint64_t utc)
+{
+    const fw_object *object = &ecu->object;
+    const fw_targets *old = &ecu->held.targets;
+    const fw_authority authority = fw_trusted_authority(ecu, FW_ROLE_TARGETS);
+    fw_check check = fw_opened_object(ecu);
+    if (check == FW_OK) {
+        check = fw_accept_object(ecu, &authority, FW_PAYLOAD_TARGETS, FW_TARGETS_SIGNATURES);
+    }
+    if (check != FW_OK) {
+        return check;
+    }
+    if (!object->own_vehicle) {
+        return FW_SPEAKER;
+    }
+    if (old->present && object->version < old->version) {
+        return FW_TARGETS_VERSION;
+    }
+    if (old->present && object->version == old->version &&
+        memcmp(object->payload_sha512, old->payload, FW_SHA512_LENGTH) != 0) {
+        return FW_TARGETS_SAME_VERSION;
+    }
+    if (utc >= object->expires) {
+        return FW_TARGETS_EXPIRED;
+    }
+    return object->of.targets.delegates ? FW_TARGETS_DELEGATES : FW_OK;
+}
+
+/* What this very ECU cannot or may not take, before an octet of it is asked for (image.check_own). */
+static fw_check check_own(const fw *ecu)
+{
+    const fw_targets_scratch *new = &ecu->object.of.targets;
+    const fw_image *image = &new->made.entry.image;
+    if (!new->fits) {
+        return FW_INSTALL_HARDWARE;
+    }
+    if (!fw_accepts(&ecu->facts->accepts, &image->filename)) {
+        return FW_INSTALL_FILENAME;
+    }
+    if (new->encrypted) {
+        return FW_INSTALL_ENCRYPTED; /* in whatever way: this ECU has no cipher */
+    }
+    return image->length > fw_port_geometry(ecu->port)->slot_size ? FW_INSTALL_SPACE : FW_OK;
+}
+
+static bool is_same_image(const fw_image *a, const fw_image *b)
+{
+    return a->filename.length == b->filename.length &&
+           memcmp(a->filename.text, b->filename.text, a->filename.length) == 0 && a->length == b->length &&
+           a->release_counter == b->release_counter && memcmp(a->sha256, b->sha256, FW_SHA256_LENGTH) == 0;
+}
+
+/* Counters never fall; an entry for what is released installs nothing, and is no rollback (partial.check_counters). */
+static fw_check check_counters(const fw *ecu)
+{
+    const fw_image *image = &ecu->object.of.targets.made.entry.image;
+    const fw_installation *installation = &ecu->installation;
+    const fw_held *held = &ecu->held;
+    if (is_same_image(image, &installation->images[installation->home])) {
+        return FW_OK;
+    }
+    bool is_lower = held->targets.present && held->targets.has_entry &&
+                    image->release_counter < held->targets.entry.image.release_counter;
+    if (is_lower || (held->has_previous && image->release_counter < held->previous_counter)) {
+        return FW_IMAGE_COUNTER;
+    }
+    return image->release_counter < installation->released_counter ? FW_INSTALL_COUNTER : FW_OK;
+}
+
+static fw_check check_entry(const fw *ecu)
+{
+    fw_check check = FW_OK;
+    if (ecu->object.of.targets.made.has_entry) {
+        check = ecu->object.reader.fault[FW_IN_ENTRY];
+        if (check == FW_OK) {
+            check = check_own(ecu);
+        }
+        if (check == FW_OK) {
+            check = check_counters(ecu);
+        }
+    }
+    return check;
+}
+
+/* The previous ones are kept before they are replaced, and dropped after (partial.keep_targets). */
+static fw_check keep_targets(fw *ecu)
+{
+    fw_targets *new = &ecu->object.of.targets.made;
+    fw_held *held = &ecu->held;
+    bool becomes_previous = !new->has_entry && held->targets.present && held->targets.has_entry;
+    bool drops_previous = new->has_entry && held->has_previous;
+    new->present = true;
+    if (becomes_previous && !store_previous(ecu)) {
+        return FW_STORAGE;
+    }
+    if (!is_stored(ecu) && !store_targets(ecu)) {
+        return FW_STORAGE;
+    }
+    if (drops_previous && !fw_store_delete(&ecu->store, FW_RECORD_PREVIOUS)) {
+        return FW_STORAGE;
+    }
+    if (becomes_previous) {
+        held->has_previous = true;
+        held->previous_counter = held->targets.entry.image.release_counter;
+    } else if (drops_previous) {
+        held->has_previous = false;
+    }
+    held->targets = *new;
+    return FW_OK;
+}
+
+fw_check fw_take_targets(fw *ecu)
+{
+    uint64_t utc = fw_utc(ecu);
+    fw_check check = fw_object_take(ecu, FW_OBJECT_TARGETS);
+    if (check == FW_OK) {
+        check = fw_check_root_expiry(ecu, utc);
+    }
+    if (check == FW_OK) {
+        check = check_targets(ecu, utc);
+    }
+    if (check == FW_OK) {
+        check = check_entry(ecu);
+    }
+    return check == FW_OK ? keep_targets(ecu) : check;
+}
+
+fw_check fw_recheck(const fw *ecu)
+{
+    uint64_t utc = fw_utc(ecu);
+    fw_check check = fw_check_root_expiry(ecu, utc);
+    if (check == FW_OK && !ecu->held.targets.present) {
+        check = FW_TARGETS_MISSING;
+    }
+    return check == FW_OK && utc >= ecu->held.targets.expires ? FW_TARGETS_EXPIRED : check;
+}
