@@ -107,6 +107,8 @@ class Line:
 class Tester:
     """A tester with the address `own` that talks to `ecu`; `key` is what the ECU signs its reports with, if known."""
 
+    __test__ = False  # its name is a workshop's, not pytest's
+
     def __init__(self, bus: Bus, ecu: EcuSettings, key: PublicKey | None, own: int | None = None) -> None:
         self.bus, self.ecu, self.key = bus, ecu, key
         self.own = ecu.tester if own is None else own

@@ -42,6 +42,7 @@ class Update:
     what: Assigned
     coordinated: bool = False
     version: int = 0
+    targets: bytes = b""
     lasted_ms: dict[Stage, int] = field(default_factory=dict)
     watch: Callable[[Stage], None] = lambda _stage: None
     """Called when a stage begins."""
@@ -93,16 +94,19 @@ class Update:
         status = tester.status()
         if not self.version:
             self.version = status.targets_version + 1
-        targets = self.backend.targets([self.what.entry], self.version, coordinated=self.coordinated)
+        # Once only: Targets issued again under one version would be other content.
+        self.targets = self.targets or self.backend.targets(
+            [self.what.entry], self.version, coordinated=self.coordinated
+        )
 
         def stored(now: Status) -> bool:
             return now.targets_version == self.version
 
         if tester.ecu.verification is Verification.PARTIAL:
-            tester.deliver(Object.DIRECTOR_TARGETS, targets)
+            tester.deliver(Object.DIRECTOR_TARGETS, self.targets)
             tester.check(CheckOption.DIRECTOR_TARGETS, stored)
             return
-        for place, octets in full_set(self.backend, self.what, targets, self.version).items():
+        for place, octets in full_set(self.backend, self.what, self.targets, self.version).items():
             tester.deliver(place, octets)
         tester.check(CheckOption.EVERYTHING, stored)
 
