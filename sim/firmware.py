@@ -183,10 +183,10 @@ class Firmware:
             return Delete(name)
         if entry.a == PREVIOUS:
             octets = self.held[NAMES[TARGETS]]
-        elif entry.a in METADATA:
-            octets = self.deliveries.whole
+        elif entry.a in METADATA:  # at the first boot it is the Root that the chip was born with
+            octets = self.deliveries.whole or self.held[name]
         else:
-            octets = self.translator.said(entry.a, entry.octets, self.held)
+            octets = self.translator.said(entry.a, entry.octets)
         self.held[name] = octets
         return Store(name, octets)
 

@@ -271,7 +271,8 @@ class Chip:
     def record(self, number: int) -> bytes:
         """One record as a boot would find it, empty for none; the flash is made ready for that boot."""
         octets = ctypes.create_string_buffer(_RECORD_MAX)
-        return octets.raw[: self._c.fw_host_record(self._host, number, octets)]
+        length = self._c.fw_host_record(self._host, number, octets)
+        return octets.raw[:length]
 
     # ------------------------------------------------------------------------------------------- the ECU from outside
 

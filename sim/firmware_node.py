@@ -209,4 +209,4 @@ class Maker:
         slots = (ChipSlot(durable, Area.SLOT_0, size, dice), ChipSlot(durable, Area.SLOT_1, size, dice))
         slots[0].install(image)
         records = ChipRecords(dice, born={ROOT_NAME: root})
-        return ChipBoard(Disk(), records, slots, chip=chip, durable=durable, translator=Translator(), dice=dice)
+        return ChipBoard(Disk(), records, slots, chip=chip, durable=durable, translator=Translator(root), dice=dice)

@@ -7,22 +7,20 @@ would. Of metadata the C core keeps what it acts on: such records are remembered
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from secondary import refusals, state
 from secondary.needs import TAG_LENGTH, Progress
-from sim.issued import read
 from uptane.errors import BY_CODE
-from uptane.model.ids import Bundle, Filename, Repository, Role
-from uptane.model.metadata import Root
+from uptane.model.ids import Bundle, Filename, Repository
 from uptane.model.reports import EcuState, InstalledImage, Outcome, Phase
 from uptane.model.signed import PublicKey, Scheme
 from uptane.moments import UtcTime
 from uptane.verify import attested, record
 from uptane.verify.installation import Installation
-from uptane.verify.root import role_authority
 from uptane.verify.trusted import PREVIOUS_FILE, ROOT_FILE, TARGETS_FILE, TIME_FILE
 
 _DIRECTOR: Final = f"{Repository.DIRECTOR.value}/"
@@ -41,6 +39,9 @@ _STATES: Final = tuple(EcuState)
 _OUTCOMES: Final = tuple(outcome for outcome in Outcome if outcome is not Outcome.OTHER)
 _PHASES: Final = tuple(Phase)
 _SCHEMES: Final = tuple(Scheme)
+_LENGTHS: Final = (32, 33)  # of public keys, by scheme
+KEY_LENGTH: Final = 34  # sizeof(fw_key) of profile S
+_TIME_HEAD: Final = struct.Struct("<QQBB6x")  # as the C core's machines have it in memory: all of them little-endian
 
 
 @dataclass(slots=True)
@@ -62,9 +63,10 @@ class Cursor:
 
 
 class Translator:
-    """Says the records of a chip in the words of the Python core."""
+    """Says the records of a chip in the words of the Python core. `root` is the Root it was born with."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: bytes) -> None:
+        self._root = root
         self._known: dict[tuple[int, bytes], bytes] = {}
 
     def learn(self, number: int, octets: bytes, said: bytes) -> None:
@@ -73,17 +75,19 @@ class Translator:
 
     def all(self, records: Mapping[int, bytes]) -> dict[str, bytes]:
         """The records that were found at a boot, by name."""
-        return {
-            NAMES[number]: self._known.get((number, octets)) or self.said(number, octets, {})
+        found = {
+            NAMES[number]: self._known.get((number, octets)) or self.said(number, octets)
             for number, octets in records.items()
             if number < SLOT_0
         }
+        return {NAMES[ROOT]: self._root, **found}
 
-    def said(self, number: int, octets: bytes, held: Mapping[str, bytes]) -> bytes:
-        """A record in the words of the Python core; `held` are those that it had before."""
+    @staticmethod
+    def said(number: int, octets: bytes) -> bytes:
+        """A record in the words of the Python core."""
         match number:
             case 3:
-                return _time(octets, held.get(NAMES[ROOT]))
+                return _time(octets)
             case 4:
                 return record.dump(installation(octets))
             case 7:
@@ -132,31 +136,25 @@ def _image(at: Cursor) -> InstalledImage:
 
 
 def refused(octets: bytes) -> list[tuple[int, int]]:
-    """Counts of refusals, by check."""
+    """Counts of refusals, by check (firmware/core/refusals.c)."""
     at = Cursor(octets)
     assert at.number(1) == _FORMAT
-    return [(at.number(2), at.number()) for _ in range(at.number(1))]
+    return [(at.number(2), at.number()) for _ in range((len(octets) - 1) // 6)]
 
 
 def progress(octets: bytes) -> Progress:
-    """How far a download goes."""
+    """How far a download goes (firmware/core/slots.c)."""
     at = Cursor(octets)
     assert at.number(1) == _FORMAT
     offset = at.number()
     return Progress(at.take(TAG_LENGTH), offset)
 
 
-def _time(octets: bytes, root: bytes | None) -> bytes:
-    """The latest proven time and the one before; under which keys, the Root tells that is held with it."""
-    at = Cursor(octets)
-    assert at.number(1) == _FORMAT
-    time, previous = UtcTime(at.number(8)), UtcTime(at.number(8))
-    keys: frozenset[PublicKey] = frozenset()
-    file = None if root is None else read(root)
-    if file is not None and isinstance(file.value, Root):
-        authority = role_authority(file.value, Role.TIME)
-        keys = frozenset() if authority is None else frozenset(authority.keys.values())
-    return attested.dump(attested.Clock(time, previous, attested=False, floor=UtcTime(0), keys=keys))
-
-
-__all__ = ["NAMES", "Cursor", "Translator", "installation"]
+def _time(octets: bytes) -> bytes:
+    """The latest proven time, the one before, and the keys under which it was attested (firmware/core/clock.c)."""
+    time, previous, form, count = _TIME_HEAD.unpack_from(octets)
+    assert form == _FORMAT
+    keys = (octets[_TIME_HEAD.size + place * KEY_LENGTH :][:KEY_LENGTH] for place in range(count))
+    held = frozenset(PublicKey(_SCHEMES[key[0]], key[1 : 1 + _LENGTHS[key[0]]]) for key in keys)
+    clock = attested.Clock(UtcTime(time), UtcTime(previous), attested=False, floor=UtcTime(0), keys=held)
+    return attested.dump(clock)

@@ -358,7 +358,7 @@ class Client:
 
     def transfer(self, address: int, octets: bytes, block: int = 200) -> str:
         begun = self.ask(bytes.fromhex("340044") + address.to_bytes(4) + len(octets).to_bytes(4))
-        if begun != "74200fff":
+        if begun[:4] != "7420":
             return begun
         for count, start in enumerate(range(0, len(octets), block), 1):
             answer = self.ask(bytes((0x36, count & 0xFF)) + octets[start : start + block])
