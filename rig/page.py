@@ -46,7 +46,7 @@ def _table(run: Run) -> Iterator[str]:
         verdict = result.verdict.value
         rate = f"{result.rate / 1e3:.1f}" if result.rate else ""
         yield (
-            f'<tr><td><a href="#case-{number}">{escape(result.name)}</a></td><td>{escape(result.ecu)}</td>'
+            f'<tr><td><a href="#case-{number}">{escape(result.title)}</a></td><td>{escape(result.ecu)}</td>'
             f'<td class="{verdict}">{verdict}</td><td class="number">{result.seconds:.2f}</td>'
             f'<td class="number">{result.octets or ""}</td><td class="number">{rate}</td></tr>'
         )
@@ -58,8 +58,8 @@ def _case(number: int, result: Result) -> str:
     opened = "" if result.verdict in GOOD else " open"
     files = ", ".join(f'<a href="{escape(path)}">{escape(kind)}</a>' for kind, path in result.files.items())
     parts = [
-        f'<details id="case-{number}"{opened}><summary><span class="{verdict}">{verdict}</span> '
-        f"{escape(result.name)} ({escape(result.ecu)})</summary>",
+        f'<details id="case-{number}"{opened}><summary><span class="{verdict}">{verdict}</span>',
+        f" {escape(result.title)} ({escape(result.ecu)})</summary>",
         f"<p>{escape(result.text)}</p>",
     ]
     if result.message:

@@ -3,9 +3,10 @@
 Without --rig it does nothing, and costs nothing: what it needs is imported when a rig is named. Fixtures:
 
 - `rig`: the whole rig (rig/session.py); session scope.
-- `ecu`: the ECU under test (rig/under_test.py), at rest when a case begins and brought to rest when it has ended. A case
-  that asks for it runs once for each ECU of the rig file. Its frames, console text and events are kept for the report.
-- `tester`, `power`, `console`, `backend`: `ecu.tester` and so on. Without a power switch or a console the case is skipped.
+- `ecu`: the ECU under test (rig/under_test.py), at rest when a case begins and brought to rest when it has ended. A
+  case that asks for it runs once for each ECU of the rig file. Frames, console text and events go into the report.
+- `tester`, `backend`, `power`, `console`: `ecu.tester` and so on. A case that asks for a power switch or a console is
+  skipped where there is none.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from rig.tester import Tester
     from rig.under_test import UnderTest
 
-RECORDER = pytest.StashKey["Recorder"]()
+RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 TRACES = ("candump", "asc", "blf")
 
 
@@ -75,7 +76,7 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
 def rig_ecu(rig: Rig, request: pytest.FixtureRequest) -> UnderTest:
     """The ECU that the cases which follow are about; cases ask for `ecu`."""
     recorder = request.config.stash[RECORDER]
-    return recorder.open(rig, request.param)
+    return recorder.open(rig, str(request.param))
 
 
 @pytest.fixture

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from enum import Enum
+from itertools import pairwise
 from typing import Any, Final
 
 from rig.journal import Journal
 
 _NS: Final = 1e9
+TRANSFER: Final = "transfer"  # the stage of an update that moves the image
 
 
 class Verdict(Enum):
@@ -56,11 +58,21 @@ class Result:
         return sum(octets for _, octets in self.moved)
 
     @property
+    def title(self) -> str:
+        """The name for people."""
+        return self.name.removeprefix("test_").replace("_", " ")
+
+    @property
     def rate(self) -> float:
-        """Octets a second while blocks were acknowledged, the first one left out: its beginning is not known."""
-        if len(self.moved) < 2 or self.moved[-1][0] <= self.moved[0][0]:
-            return 0.0
-        return sum(octets for _, octets in self.moved[1:]) / (self.moved[-1][0] - self.moved[0][0])
+        """Octets of images a second, while they were transferred; 0 when none was."""
+        octets, seconds = 0, 0.0
+        begins = [(at_s, text) for at_s, kind, text in self.events if kind == "stage"] + [(self.seconds, "")]
+        for (began, text), (ended, _) in pairwise(begins):
+            blocks = [(at_s, length) for at_s, length in self.moved if began <= at_s <= ended]
+            if text == TRANSFER and blocks:
+                octets += sum(length for _, length in blocks)
+                seconds += blocks[-1][0] - began
+        return octets / seconds if seconds else 0.0
 
     def facts(self) -> dict[str, Any]:
         """For programs."""

@@ -15,7 +15,7 @@ from uptane.errors import Check
 from uptane.link import uds_client
 from uptane.link.uds_objects import CheckOption, Object
 from uptane.link.uds_transfer import from_octets, send_image
-from uptane.link.uds_values import Nrc, Routine, Session
+from uptane.link.uds_values import Nrc, Routine, Session, StartRoutine
 from uptane.model.ids import Bundle
 from uptane.model.limits import ERASES_PER_TARGETS_MAX
 from uptane.model.reports import Phase, VehicleOrder
@@ -75,7 +75,10 @@ def order_rows() -> Iterator[Row]:
         "release before commit", Check.ORDER_PHASE, lambda ecu, update: good(ecu, update, Phase.RELEASE), Phase.ACTIVATE
     )
     yield row(
-        "commit before the vote", Check.INSTALL_STATE, lambda ecu, update: good(ecu, update, Phase.COMMIT), Phase.ACTIVATE
+        "commit before the vote",
+        Check.INSTALL_STATE,
+        lambda ecu, update: good(ecu, update, Phase.COMMIT),
+        Phase.ACTIVATE,
     )
     yield row("activate after roll back", Check.ORDER_PHASE, good, Phase.ACTIVATE, Phase.ROLL_BACK)
     yield Row("order without a coordinator", Check.ORDER_COORDINATOR, uncoordinated, moves=True)
@@ -126,9 +129,7 @@ def slot_rows() -> Iterator[Row]:
 
     yield Row("image of other octets", Check.INSTALL_HASH, other_octets, moves=True)
     yield Row("image with one bit changed", Check.INSTALL_HASH, one_bit, moves=True)
-    yield Row(
-        "download into a slot that was not erased", Check.LINK_SEQUENCE, not_erased, moves=True, nrc=Nrc.SEQUENCE
-    )
+    yield Row("download into a slot that was not erased", Check.LINK_SEQUENCE, not_erased, moves=True, nrc=Nrc.SEQUENCE)
     yield Row("erase when nothing is assigned", Check.INSTALL_NO_ENTRY, nothing_assigned, PARTIAL, moves=True)
     yield Row("erase for what runs already", Check.INSTALL_STATE, what_runs, moves=True)
     yield Row("erase too often", Check.INSTALL_ERASES, too_often, moves=True)
@@ -217,7 +218,7 @@ def unprepared(ecu: UnderTest) -> None:
     """Nothing was delivered, and activation is asked for."""
     assign(ecu, ecu.image())
     ecu.tester.session(Session.PROGRAMMING)
-    request = uds_client.StartRoutine(Routine.DEPENDENCIES)
+    request = StartRoutine(Routine.DEPENDENCIES)
     try:
         ecu.tester.run(uds_client.ask(ecu.settings.ecu, request))
     except uds_client.Denied as refusal:

@@ -1,4 +1,4 @@
-"""Every attack that can be played on a bus: refused by the check that is there for it, and nothing trusted has moved."""
+"""Every attack that can be played on a bus: refused by the check that is there for it, and nothing has moved."""
 
 from __future__ import annotations
 

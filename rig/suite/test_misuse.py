@@ -1,4 +1,4 @@
-"""Testers that do what they should not: requests out of order, too long, to nobody, by two at once; frames that are noise.
+"""Testers that do what they should not: requests out of order, too long, to nobody, by two at once; and noise.
 
 Each is refused as docs/wire.md says, or ignored as ISO 15765-2 says, and afterwards the ECU is what it was.
 """

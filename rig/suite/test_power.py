@@ -1,4 +1,4 @@
-"""Power cuts at moments that the dice draw, in every stage of an update: old image or new, both whole, never neither."""
+"""Power cuts at moments that the dice draw, in every stage of an update: the old image or the new, never neither."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ def test_power_cut(ecu: UnderTest, power: Power, cut: int) -> None:
         ecu.cut()
     ecu.restore()
     report = ecu.tester.report()
-    assert report.image in {before, ecu.tester.report().image}
     assert report.image.sha256 in {before.sha256, update.what.image.sha256}
     assert report.state in {EcuState.IDLE, EcuState.PREPARED, EcuState.TRIAL, EcuState.VOTED, EcuState.RELEASED}
     assert ecu.install().what.image.release_counter > update.what.image.release_counter
