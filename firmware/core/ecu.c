@@ -12,11 +12,11 @@
 
 /* ---------------------------------------------------------------------------------------------------------------- power */
 
-/* What was damaged is counted once for each record. */
+/* What was damaged is counted once for each record, and for those whose names are lost. */
 static void load_refusals(fw *ecu)
 {
     fw_refusals_load(&ecu->refusals, &ecu->store);
-    for (uint8_t record = 0; record < FW_RECORDS; record++) {
+    for (uint8_t record = 0; record <= FW_RECORDS; record++) {
         if ((ecu->store.damaged & 1u << record) != 0) {
             (void)fw_refusals_count(&ecu->refusals, FW_STATE_DAMAGED);
         }
@@ -162,7 +162,7 @@ void fw_opened(fw *ecu, fw_session session, uint8_t peer)
     fw_watch_look(ecu);
     fw_watch_end(ecu);
     if (session == FW_SESSION_EXTENDED && peer == FW_PRIMARY_ADDRESS) {
-        fw_note(ecu, FW_OK);
+        fw_write_down(ecu, FW_OK);
     }
     if (session == FW_SESSION_DEFAULT) {
         fw_object_clear(&ecu->object);
@@ -172,5 +172,5 @@ void fw_opened(fw *ecu, fw_session session, uint8_t peer)
 
 void fw_misused(fw *ecu, fw_check check)
 {
-    fw_note(ecu, check);
+    fw_write_down(ecu, check);
 }

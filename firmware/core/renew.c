@@ -132,7 +132,7 @@ void fw_count(fw *ecu, fw_check check)
     }
 }
 
-void fw_note(fw *ecu, fw_check check)
+void fw_write_down(fw *ecu, fw_check check)
 {
     if (check != FW_OK) {
         fw_count(ecu, check);

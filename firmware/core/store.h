@@ -47,7 +47,7 @@ typedef struct {
     uint32_t end;                /* where the next record goes */
     uint32_t sequence;           /* of the half in use */
     uint8_t half;
-    uint16_t damaged;            /* bit per record: a newer copy was there and could not be read */
+    uint16_t damaged;            /* bit per record: a newer copy was there and cannot be read; FW_RECORDS: whose, neither */
     fw_port *port;
     struct {
         bool open, failed;

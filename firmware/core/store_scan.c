@@ -127,12 +127,11 @@ static void take(fw_store *store, const entry *look, found what)
 }
 
 /* A prefix that is none is a beginning that power broke off, with nothing behind it; or else it has rotted, and with it the
- * name. Counts must rise, so it may have been either of theirs. */
+ * name. Counts must rise, so it may have been either of theirs, unless a newer one follows. */
 static void lose(fw_store *store, uint32_t at, uint32_t limit)
 {
     if (limit - at > FW_STORE_CHUNK && !is_blank(store, at + FW_STORE_CHUNK, limit)) {
-        mark_damaged(store, FW_RECORD_REPORT);
-        mark_damaged(store, FW_RECORD_NONCE);
+        store->damaged |= 1u << FW_RECORDS | 1u << FW_RECORD_REPORT | 1u << FW_RECORD_NONCE;
     }
 }
 
@@ -158,6 +157,7 @@ void fw_store_scan(fw_store *store, uint8_t half)
         }
         take(store, &look, what);
         look.at += look.size;
+        lost = false;
     }
     store->end = lost ? limit : look.at; /* behind what cannot be told, nothing is written: the other half is next */
 }

@@ -35,5 +35,5 @@ void fw_watch_look(fw *ecu)
         return;
     }
     ecu->watch.told = true;
-    fw_note(ecu, FW_SLOW_RETRIEVAL);
+    fw_write_down(ecu, FW_SLOW_RETRIEVAL);
 }
