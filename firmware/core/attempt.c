@@ -1,5 +1,5 @@
-/* A task of the UDS server: carried out, or refused, counted, and answered with a code (twin of secondary/attempt.py and of
- * the taking of what was delivered in delivered.py).
+/* A task of the UDS server: carried out, or refused, counted, and answered with a code (twin of secondary/attempt.py
+ * and of the taking of what was delivered in delivered.py).
  */
 #include "ecu.h"
 

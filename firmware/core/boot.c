@@ -1,8 +1,8 @@
-/* Which slot boots, durably decided before it does (twin of `boot` in secondary/install.py). For a boot stub too: nothing
- * here needs the link or any cryptography.
+/* Which slot boots, durably decided before it does (twin of `boot` in secondary/install.py). For a boot stub too:
+ * nothing here needs the link or any cryptography.
  *
- * What holds: nothing but the installation's record decides. Without a record the ECU is as it left the factory; a record
- * that was there and is lost is not that: nobody knows then what the slots hold, and nothing is to run.
+ * What holds: nothing but the installation's record decides. Without a record the ECU is as it left the factory; a
+ * record that was there and is lost is not that: nobody knows then what the slots hold, and nothing is to run.
  */
 #include "ecu.h"
 
@@ -19,7 +19,7 @@ fw_start fw_load_installation(fw_store *store, const fw_facts *facts, fw_install
 {
     uint8_t octets[FW_INSTALLATION_RECORD_MAX];
     uint16_t length = fw_store_length(store, FW_RECORD_INSTALLATION);
-    length = length < sizeof octets ? length : (uint16_t)sizeof octets; /* behind it stands what newer software knows of */
+    length = length < sizeof octets ? length : (uint16_t)sizeof octets; /* behind it is what newer software knows of */
     if (!fw_store_has(store, FW_RECORD_INSTALLATION)) {
         fw_installation_factory(installation, &facts->factory);
         return (store->damaged & 1u << FW_RECORD_INSTALLATION) != 0 ? FW_NO_INSTALLATION : FW_UP;

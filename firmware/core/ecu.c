@@ -1,8 +1,8 @@
 /* The Secondary as one machine: frames in; it verifies for itself, installs, and signs what it has to say (twin of
  * secondary/ecu.py).
  *
- * What holds: one event is handled to its end before the next is heard. A restart forgets everything that is not durable;
- * once it was asked for, nothing else is done.
+ * What holds: one event is handled to its end before the next is heard. A restart forgets everything that is not
+ * durable; once it was asked for, nothing else is done.
  */
 #include "ecu.h"
 
@@ -10,7 +10,8 @@
 
 #define REVERT_MS 2000u /* after its session, a given-up image is left for the old one if nobody restarts us */
 
-/* ---------------------------------------------------------------------------------------------------------------- power */
+/* ----------------------------------------------------------------------------------------------------------------
+ * power */
 
 /* What was damaged is counted once for each record, and for those whose names are lost. */
 static void load_refusals(fw *ecu)
@@ -100,7 +101,8 @@ static void revert(fw *ecu)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------------------- events */
+/* ---------------------------------------------------------------------------------------------------------------
+ * events */
 
 void fw_heard(fw *ecu, const fw_frame *frame, uint64_t now)
 {
@@ -155,7 +157,8 @@ uint64_t fw_deadline(const fw *ecu)
     return fw_is_reverting(ecu) && ecu->revert_at < first ? ecu->revert_at : first;
 }
 
-/* ------------------------------------------------------------------------------------------------- told by the server */
+/* ------------------------------------------------------------------------------------------------- told by the
+ * server */
 
 void fw_opened(fw *ecu, fw_session session, uint8_t peer)
 {

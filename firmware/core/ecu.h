@@ -33,10 +33,10 @@ fw_start fw_load_installation(fw_store *store, const fw_facts *facts, fw_install
 fw_check fw_boot(fw_store *store, fw_installation *installation, fw_check *blamed);
 
 /* renew.c (twin of secondary/report.py and of settle and count) */
-void fw_count(fw *ecu, fw_check check);   /* count a refusal; store it if its count is worth a write */
-void fw_write_down(fw *ecu, fw_check check);    /* count a refusal that no task waits for, and report it; FW_OK: a cycle begins */
+void fw_count(fw *ecu, fw_check check);      /* count a refusal; store it if its count is worth a write */
+void fw_write_down(fw *ecu, fw_check check); /* one that no task waits for, and report it; FW_OK: a cycle begins */
 fw_check fw_draw_nonce(fw *ecu);
-void fw_settle(fw *ecu);                  /* there is a nonce to be read, and the report says what is */
+void fw_settle(fw *ecu);                     /* there is a nonce to be read, and the report says what is */
 void fw_load_counters(fw *ecu);
 
 /* watch.c (twin of secondary/watch.py) */

@@ -1,8 +1,8 @@
-/* Installing (Uptane 2.1.0, section 5.4.3) into the other slot: erase, write, check, swap, vote, confirm or revert (twin of
- * secondary/install.py).
+/* Installing (Uptane 2.1.0, section 5.4.3) into the other slot: erase, write, check, swap, vote, confirm or revert
+ * (twin of secondary/install.py).
  *
- * What holds: each step asks installation.c for the next record, stores that, and only then acts. Power may fail between
- * any two: what boots next is decided by the record alone, and is whole.
+ * What holds: each step asks installation.c for the next record, stores that, and only then acts. Power may fail
+ * between any two: what boots next is decided by the record alone, and is whole.
  */
 #include "ecu.h"
 

@@ -2,8 +2,8 @@
  *
  *     idle -> prepared -> trial -> voted -> committed -> released
  *
- * What holds: every function judges first and writes `*next` last, so a refusal leaves it as it was, and `now` and `next`
- * may be one. No boot decision consults time. Whoever calls makes the next record durable before acting by it.
+ * What holds: every function judges first and writes `*next` last, so a refusal leaves it as it was, and `now` and
+ * `next` may be one. No boot decision consults time. Whoever calls makes the next record durable before acting by it.
  */
 #include "states.h"
 
@@ -195,7 +195,8 @@ fw_check fw_installation_prepare(const fw_installation *now, const fw_targets *a
     return FW_OK;
 }
 
-/* Bound to the newer Targets when the bundle is the same, cancelled when it is not; only while nobody ordered to activate. */
+/* Bound to the newer Targets when the bundle is the same, cancelled when it is not; only while nobody ordered to
+ * activate. */
 void fw_installation_follow(const fw_installation *now, const fw_targets *assigned, fw_installation *next)
 {
     copy(next, now);
@@ -243,8 +244,8 @@ fw_check fw_installation_obey(const fw_installation *now, fw_phase phase, fw_ins
     return FW_OK;
 }
 
-fw_check fw_installation_start(const fw_installation *now, const fw_targets *assigned, const fw_content *content, bool attested,
-                               fw_installation *next)
+fw_check fw_installation_start(const fw_installation *now, const fw_targets *assigned, const fw_content *content,
+                               bool attested, fw_installation *next)
 {
     uint8_t state = fw_next_state(now->state, FW_EVENT_START);
     if (state == FW_NO_STATE) {

@@ -10,7 +10,7 @@
 #include "fw_codes.h"
 #include "trusted.h"
 
-typedef enum { FW_IDLE, FW_PREPARED, FW_TRIAL, FW_VOTED, FW_COMMITTED, FW_RELEASED } fw_state;      /* schema's EcuState */
+typedef enum { FW_IDLE, FW_PREPARED, FW_TRIAL, FW_VOTED, FW_COMMITTED, FW_RELEASED } fw_state; /* schema's EcuState */
 typedef enum { FW_OUTCOME_NONE, FW_INSTALLED, FW_ROLLED_BACK, FW_SELF_TEST_FAILED, FW_UNBOOTABLE } fw_outcome;
 typedef enum { FW_ACTIVATE, FW_COMMIT, FW_ROLL_BACK, FW_RELEASE, FW_NO_PHASE = 0xFF } fw_phase;
 
@@ -55,8 +55,8 @@ fw_check fw_installation_prepare(const fw_installation *now, const fw_targets *a
                                  fw_installation *next);
 void fw_installation_follow(const fw_installation *now, const fw_targets *assigned, fw_installation *next);
 fw_check fw_installation_obey(const fw_installation *now, fw_phase phase, fw_installation *next);
-fw_check fw_installation_start(const fw_installation *now, const fw_targets *assigned, const fw_content *content, bool attested,
-                               fw_installation *next);
+fw_check fw_installation_start(const fw_installation *now, const fw_targets *assigned, const fw_content *content,
+                               bool attested, fw_installation *next);
 uint8_t fw_installation_boot(const fw_installation *now, fw_installation *next); /* the slot to boot */
 fw_check fw_installation_vote(const fw_installation *now, bool passed, fw_installation *next);
 fw_check fw_installation_confirm(const fw_installation *now, fw_installation *next);

@@ -1,4 +1,5 @@
-/* What service 0x22 reads from this ECU (twin of secondary/readings.py, and of the status in uptane/link/uds_objects.py).
+/* What service 0x22 reads from this ECU (twin of secondary/readings.py, and of the status in
+ * uptane/link/uds_objects.py).
  */
 #include "ecu.h"
 
@@ -44,7 +45,7 @@ static void status(const fw *ecu, uint8_t octets[STATUS_LENGTH])
     octets[3] = installation->running;
     octets[4] = ecu->held.attested;
     fw_put_u32(octets + 5, ecu->held.root_version);
-    fw_put_u32(octets + 13, targets->present ? targets->version : 0); /* before it: the Image Root, which we do not hold */
+    fw_put_u32(octets + 13, targets->present ? targets->version : 0); /* before it: the Image Root; we hold none */
     fw_put_u32(octets + 17, next_offset);
     if (tag != NULL) {
         memcpy(octets + 21, tag, FW_SHA256_LENGTH);

@@ -1,9 +1,9 @@
 /* An installation as octets, outside the slots, and when two are the same (twin of uptane/verify/record.py).
  *
- * Format 1, numbers big-endian: format, state, outcome, home, running, last phase (0xFF: none), flags (1: a bundle; 2, 4:
- * the image of slot 0, 1), how many were rolled back; 4 octets each of Targets version, released counter, boots, erases
- * and the version they were under; bundle; coordinator as scheme and 2 octets of length and the key; each image known as
- * length and text of its filename, length, release counter, SHA-256; each rolled back as bundle and version.
+ * Format 1, numbers big-endian: format, state, outcome, home, running, last phase (0xFF: none), flags (1: a bundle; 2,
+ * 4: the image of slot 0, 1), how many were rolled back; 4 octets each of Targets version, released counter, boots,
+ * erases and the version they were under; bundle; coordinator as scheme and 2 octets of length and the key; each image
+ * known as length and text of its filename, length, release counter, SHA-256; each rolled back as bundle and version.
  */
 #include "installation.h"
 #include "octets.h"
@@ -151,8 +151,9 @@ uint16_t fw_installation_dump(const fw_installation *installation, uint8_t octet
 
 bool fw_same_image(const fw_image *a, const fw_image *b)
 {
-    return a->filename.length == b->filename.length && memcmp(a->filename.text, b->filename.text, a->filename.length) == 0 &&
-           a->length == b->length && a->release_counter == b->release_counter &&
+    return a->filename.length == b->filename.length &&
+           memcmp(a->filename.text, b->filename.text, a->filename.length) == 0 && a->length == b->length &&
+           a->release_counter == b->release_counter &&
            memcmp(a->sha256, b->sha256, FW_SHA256_LENGTH) == 0;
 }
 
@@ -163,7 +164,7 @@ static bool same_key(const fw_key *a, const fw_key *b)
 
 bool fw_same_installation(const fw_installation *a, const fw_installation *b)
 {
-    size_t first = offsetof(fw_installation, rolled_back_count) + 1; /* octets without gaps, as are the numbers and bundle */
+    size_t first = offsetof(fw_installation, rolled_back_count) + 1; /* without gaps, as are the numbers and bundle */
     size_t from = offsetof(fw_installation, targets_version);
     if (memcmp(a, b, first) != 0 || !same_key(&a->coordinator, &b->coordinator) ||
         memcmp((const uint8_t *)a + from, (const uint8_t *)b + from, 20 + FW_BUNDLE_LENGTH) != 0) {

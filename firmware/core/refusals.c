@@ -1,7 +1,7 @@
 /* Counting refusals (twin of secondary/refusals.py).
  *
- * The record, numbers big-endian: format 1, then for each its code (2) and count (4), as many as there are. Counts stop at
- * the highest number there is.
+ * The record, numbers big-endian: format 1, then for each its code (2) and count (4), as many as there are. Counts stop
+ * at the highest number there is.
  */
 #include "refusals.h"
 
@@ -12,7 +12,8 @@
 #define FORMAT 1u
 #define PAIR 6u
 
-/* The place of what gives way to one more kind: the least frequent misuse, and of those the first; `kinds` if none does. */
+/* The place of what gives way to one more kind: the least frequent misuse, and of those the first; `kinds` if none
+ * does. */
 static uint8_t lesser(const fw_refusals *refusals)
 {
     uint8_t least = refusals->kinds;
@@ -38,7 +39,8 @@ bool fw_refusals_count(fw_refusals *refusals, fw_check check)
                 return false;
             }
             refusals->kinds--;
-            memmove(&refusals->of[gone], &refusals->of[gone + 1], (size_t)(refusals->kinds - gone) * sizeof refusals->of[0]);
+            memmove(&refusals->of[gone], &refusals->of[gone + 1],
+                    (size_t)(refusals->kinds - gone) * sizeof refusals->of[0]);
         }
         at = refusals->kinds++;
         refusals->of[at].check = check;

@@ -1,9 +1,9 @@
-/* When this ECU says what: reports, nonces and refusals are renewed, counted and stored (twin of secondary/report.py, and
- * of `settle`, `heeded` and `count` of attempt.py and state.py). What a report says is report.c's.
+/* When this ECU says what: reports, nonces and refusals are renewed, counted and stored (twin of secondary/report.py,
+ * and of `settle`, `heeded` and `count` of attempt.py and state.py). What a report says is report.c's.
  *
  * What holds: a report is signed when something changed or a cycle begins, never because it was read. Its counter only
- * rises: counters are reserved durably in advance, so that nobody on the bus can wear out the flash by asking for reports.
- * When storage fails, what nobody waits for is left undone; the next one tries again.
+ * rises: counters are reserved durably in advance, so that nobody on the bus can wear out the flash by asking for
+ * reports. When storage fails, what nobody waits for is left undone; the next one tries again.
  */
 #include "ecu.h"
 
@@ -49,8 +49,8 @@ static uint32_t above(uint32_t count, uint32_t more, uint64_t utc)
     return count > seconds ? count : seconds;
 }
 
-/* Both counts must rise. A newest copy that is lost said at most so much more than the one before; where no copy is left:
- * no ECU signs or draws once a second, so the time in seconds is above all that were used. */
+/* Both counts must rise. A newest copy that is lost said at most so much more than the one before; where no copy is
+ * left: no ECU signs or draws once a second, so the time in seconds is above all that were used. */
 void fw_load_counters(fw *ecu)
 {
     uint32_t ceiling = load_counter(&ecu->store, FW_RECORD_REPORT);

@@ -47,7 +47,7 @@ static void turn(fw *ecu)
     ecu->download.slot = slot;
     ecu->download.at = octets;
     ecu->download.recorded = octets;
-    ecu->download.suspect = octets + step(ecu) + FW_BLOCK_MAX; /* written at most, when power failed before the next record */
+    ecu->download.suspect = octets + step(ecu) + FW_BLOCK_MAX; /* at most, when power failed before the next record */
 }
 
 void fw_slots_load(fw *ecu)

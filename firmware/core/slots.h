@@ -1,9 +1,9 @@
 /* The two slots: erase, write, hash, and how far a download goes (twin of secondary/shell/slots.py).
  *
- * What is written comes in any pieces; flash takes whole units, each once. So the octets behind the last whole unit wait
- * here, until more come or the image has ended. How far a download goes is recorded at every FW_PROGRESS_STEP and at its
- * end, after the octets are there: the record never says too much. What lies behind it after a power cut is erased, page
- * by page, before it is written again.
+ * What is written comes in any pieces; flash takes whole units, each once. So the octets behind the last whole unit
+ * wait here, until more come or the image has ended. How far a download goes is recorded at every FW_PROGRESS_STEP and
+ * at its end, after the octets are there: the record never says too much. What lies behind it after a power cut is
+ * erased, page by page, before it is written again.
  */
 #ifndef FW_SLOTS_H
 #define FW_SLOTS_H
@@ -13,7 +13,7 @@
 #include "installation.h"
 #include "store.h"
 
-#define FW_PROGRESS_STEP 4096u /* a record of 60 octets for as much; a power cut costs it, or a page if that is longer */
+#define FW_PROGRESS_STEP 4096u /* 60 octets of log for as much; a power cut costs it, or a page if longer */
 
 /* A slot was erased for the entry with the digest `tag`, and holds its first `next_offset` octets. */
 typedef struct {

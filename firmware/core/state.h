@@ -40,7 +40,7 @@ struct fw {
     uint8_t nonce[FW_NONCE_LENGTH];
     bool has_nonce;
     fw_check latest_refusal; /* FW_OK for none */
-    bool untouched;        /* the other slot was erased for `progress[other].tag` in this power cycle, nothing written since */
+    bool untouched;        /* the other slot was erased for its tag in this power cycle, nothing written since */
     bool testing, down, cycle_began;
     uint64_t revert_at;    /* FW_NEVER: not waiting */
     struct {

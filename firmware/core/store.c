@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------------ one record's octets */
+/* ------------------------------------------------------------------------------------------------ one record's
+ * octets */
 
 static void flush(fw_store *store)
 {
@@ -75,13 +76,14 @@ static uint32_t size_of(const fw_store *store, uint16_t length)
     return fw_store_record_size(fw_port_geometry(store->port)->unit, length);
 }
 
-/* ------------------------------------------------------------------------------------------------------ the two halves */
+/* ------------------------------------------------------------------------------------------------------ the two
+ * halves */
 
 bool fw_store_copy(fw_store *store, fw_record record, uint32_t at)
 {
     uint8_t octets[FW_STORE_CHUNK];
     uint32_t from = store->offset[record];
-    uint32_t left = (uint32_t)store->length[record] + FW_STORE_CRC_LENGTH; /* its CRC as it is: what rotted stays known as rotten */
+    uint32_t left = (uint32_t)store->length[record] + FW_STORE_CRC_LENGTH; /* its CRC as it is: rot stays rot */
     open_record(store, at, (uint8_t)record, store->length[record]);
     while (left > 0) {
         uint32_t part = left < sizeof octets ? left : (uint32_t)sizeof octets;
@@ -156,7 +158,8 @@ void fw_store_tidy(fw_store *store)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------- records */
+/* -------------------------------------------------------------------------------------------------------------
+ * records */
 
 static bool begin(fw_store *store, uint8_t name, uint16_t length)
 {

@@ -1,12 +1,12 @@
 /* Small records that outlive power: a log in two halves of the state area, worn evenly (twin of uptane/shell/files.py).
  *
- * A record is whole or it is not there: its CRC is written last, then its mark. When a half is full, the newest of every
- * record is copied into the other half, which counts only once its head is written. A cut at any flash operation leaves,
- * for every name, the older or the newer record. What the flash lost later is told from what a cut broke off by the mark:
- * then the record before counts, if need be from the half before, and `damaged` names it.
+ * A record is whole or it is not there: its CRC is written last, then its mark. When a half is full, the newest of
+ * every record is copied into the other half, which counts only once its head is written. A cut at any flash operation
+ * leaves, for every name, the older or the newer record. What the flash lost later is told from what a cut broke off by
+ * the mark: then the record before counts, if need be from the half before, and `damaged` names it.
  *
- * In the area, numbers big-endian. A half begins with two heads, records of the name 0x3F which hold the half's sequence;
- * the half with the higher one counts. A record begins and ends at a multiple of the unit:
+ * In the area, numbers big-endian. A half begins with two heads, records of the name 0x3F which hold the half's
+ * sequence; the half with the higher one counts. A record begins and ends at a multiple of the unit:
  *
  *     name, or 0x40 | name for a deletion    1
  *     format of the record's frame, 1        1
@@ -16,9 +16,10 @@
  *     CRC-32 of name to length and octets    4, then 0xFF to the unit's end
  *     mark: zeros                            one unit
  *
- * What is in the octets bears a format number of its own as its first octet (counters: none, they are four octets). Newer
- * software writes a new format only once it is released, and may add octets behind those of a format at any time: older
- * software passes over them, and over names it does not know. So what software on trial leaves, the released one reads.
+ * What is in the octets bears a format number of its own as its first octet (counters: none, they are four octets).
+ * Newer software writes a new format only once it is released, and may add octets behind those of a format at any time:
+ * older software passes over them, and over names it does not know. So what software on trial leaves, the released one
+ * reads.
  */
 #ifndef FW_STORE_H
 #define FW_STORE_H
@@ -47,7 +48,7 @@ typedef struct {
     uint32_t end;                /* where the next record goes */
     uint32_t sequence;           /* of the half in use */
     uint8_t half;
-    uint16_t damaged;            /* bit per record: a newer copy was there and cannot be read; FW_RECORDS: whose, neither */
+    uint16_t damaged;            /* bit per record: a newer copy cannot be read; FW_RECORDS: nor whose it is */
     fw_port *port;
     struct {
         bool open, failed;
@@ -58,8 +59,8 @@ typedef struct {
     } writing;                   /* of the record that was begun */
 } fw_store;
 
-/* Find the newest records; makes the area ready if it was never used. False: the flash does not do as it is told, or what
- * was an area of ours can be read no more. */
+/* Find the newest records; makes the area ready if it was never used. False: the flash does not do as it is told, or
+ * what was an area of ours can be read no more. */
 bool fw_store_open(fw_store *store, fw_port *port);
 
 /* Copy into the other half now if little is left of this one: for when nobody waits for us. */
@@ -69,8 +70,8 @@ void fw_store_tidy(fw_store *store);
 bool fw_store_put(fw_store *store, fw_record record, const void *octets, uint16_t length);
 bool fw_store_delete(fw_store *store, fw_record record);
 
-/* In parts: begin with the whole length, add until it is full, end. The record counts from a true end on; one that is not
- * ended is given up by the next beginning. */
+/* In parts: begin with the whole length, add until it is full, end. The record counts from a true end on; one that
+ * is not ended is given up by the next beginning. */
 bool fw_store_begin(fw_store *store, fw_record record, uint16_t length);
 bool fw_store_add(fw_store *store, const void *octets, uint16_t length);
 bool fw_store_end(fw_store *store);

@@ -12,7 +12,7 @@
 #define FW_STORE_HEADS 2u     /* should flash lose one, the half is not lost with it */
 #define FW_STORE_DELETION 0x40u
 #define FW_STORE_CRC 0xFFFFFFFFu /* to begin with; complemented at the end */
-#define FW_STORE_CRC_FROM 4u  /* octets of the prefix that the record's CRC covers: where it lies may change, what it is not */
+#define FW_STORE_CRC_FROM 4u  /* octets of the prefix that the record's CRC covers: not where it lies */
 
 static inline uint32_t fw_store_rounded(uint32_t length, uint32_t unit)
 {

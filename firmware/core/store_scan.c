@@ -126,8 +126,8 @@ static void take(fw_store *store, const entry *look, found what)
     }
 }
 
-/* A prefix that is none is a beginning that power broke off, with nothing behind it; or else it has rotted, and with it the
- * name. Counts must rise, so it may have been either of theirs, unless a newer one follows. */
+/* A prefix that is none is a beginning that power broke off, with nothing behind it; or else it has rotted, and with
+ * it the name. Counts must rise, so it may have been either of theirs, unless a newer one follows. */
 static void lose(fw_store *store, uint32_t at, uint32_t limit)
 {
     if (limit - at > FW_STORE_CHUNK && !is_blank(store, at + FW_STORE_CHUNK, limit)) {
@@ -206,7 +206,7 @@ static void rescue(fw_store *store)
         uint32_t size = fw_store_record_size(fw_port_geometry(store->port)->unit, store->length[name]);
         mark_damaged(store, name);
         if (fw_store_limit(store) - store->end < size) {
-            fw_store_index(store, name | FW_STORE_DELETION, 0, 0); /* no room where it would outlast a change of halves */
+            fw_store_index(store, name | FW_STORE_DELETION, 0, 0); /* no room where it would outlast the other */
         } else if (fw_store_copy(store, (fw_record)name, store->end)) {
             fw_store_index(store, name, store->end, store->length[name]);
             store->end += size;
