@@ -273,26 +273,32 @@ void fw_server_asked(fw *ecu, uint8_t peer, const uint8_t *octets, uint16_t leng
 
 /* ---------------------------------------------------------------------------------------------------------- timers */
 
+/* Silencing the vehicle ends as soon as it is not safe any more. */
+static void look_at_interlock(fw *ecu)
+{
+    if (ecu->now >= ecu->server.traffic_check) {
+        ecu->server.traffic_check = ecu->now + INTERLOCK_CHECK_MS;
+        if (fw_port_interlock(ecu->port) != FW_SAFE) {
+            fw_restore_traffic(ecu);
+        }
+    }
+}
+
 void fw_server_breathe(fw *ecu)
 {
     if (ecu->now >= ecu->server.pending_at) {
         say_pending(ecu);
     }
+    look_at_interlock(ecu);
     fw_link_breathe(ecu);
 }
 
 void fw_server_tick(fw *ecu)
 {
-    fw_server *server = &ecu->server;
-    if (ecu->now >= server->session_end) {
-        open_session(ecu, FW_SESSION_DEFAULT, (uint8_t)server->holder);
+    if (ecu->now >= ecu->server.session_end) {
+        open_session(ecu, FW_SESSION_DEFAULT, (uint8_t)ecu->server.holder);
     }
-    if (ecu->now >= server->traffic_check) {
-        server->traffic_check = ecu->now + INTERLOCK_CHECK_MS;
-        if (fw_port_interlock(ecu->port) != FW_SAFE) {
-            fw_restore_traffic(ecu);
-        }
-    }
+    look_at_interlock(ecu);
 }
 
 uint64_t fw_server_deadline(const fw_server *server)
