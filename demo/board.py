@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.processes import DemoFailure, command
-
-BUILT = Path(__file__).resolve().parent.parent / "build" / "firmware" / "qemu"
-STUB = BUILT / "boot.elf"
-BUILDS = (BUILT / "marque-secondary-1.bin", BUILT / "marque-secondary-2.bin")
-QEMU = "qemu-system-arm"
 
 
 @dataclass(frozen=True)
@@ -29,16 +23,15 @@ class Emulated:
 
 
 def emulated() -> Emulated:
-    """Find the builds; raise DemoFailure when one is missing, or the emulator."""
-    if shutil.which(QEMU) is None:
-        raise DemoFailure(f"BRAKE=qemu needs {QEMU}; on Debian: apt-get install qemu-system-arm")
-    missing = [path for path in (STUB, *BUILDS) if not path.is_file()]
-    if missing:
-        raise DemoFailure(f"BRAKE=qemu needs {missing[0]}; `make firmware` builds it")
-    told = json.loads(command("firmware", "info", "--json", *map(str, BUILDS)))
-    return Emulated(BUILDS, tuple(image["version"] for image in told["images"]), told["slot_size"])
+    """What `make firmware` has built; raise DemoFailure when something is missing, the emulator included."""
+    try:
+        told = json.loads(command("firmware", "info", "--json"))
+    except DemoFailure as failure:
+        raise DemoFailure(f"BRAKE=qemu: {str(failure).splitlines()[-1]}") from failure
+    rows = told["images"]
+    return Emulated(tuple(Path(row["file"]) for row in rows), tuple(row["version"] for row in rows), told["slot_size"])
 
 
 def run_words(board: Path, config: Path) -> tuple[str, ...]:
     """The module and words that run a board; its memory is made when there is none yet."""
-    return "firmware", "run", str(board), "--config", str(config), "--stub", str(STUB)
+    return "firmware", "run", str(board), "--config", str(config)

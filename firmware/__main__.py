@@ -10,19 +10,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from firmware.tools import flash_file
+from firmware.tools import builds, flash_file
 from firmware.tools.board import Board
 from firmware.tools.bridge import FarEnd, OnBus, OnTerminal
 from firmware.tools.runner import Runner, switch_power
 from secondary.shell.config import load
 from uptane.errors import MarqueError
 from uptane.shell.can_port import open_can_port
-
-STUB: Final = Path(__file__).resolve().parent.parent / "build" / "firmware" / "qemu" / "boot.elf"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,13 +41,17 @@ Config = Annotated[
 
 @app.command()
 def info(
-    images: Annotated[list[Path], typer.Argument(help="*.bin as `make firmware` builds them", show_default=False)],
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="other images than those that `make firmware` builds")
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="for programs: one JSON object")] = False,
 ) -> None:
-    """Tell version, length and SHA-256 of builds."""
+    """Tell version, length and SHA-256 of builds; of none, see that a board can be run."""
     with _explained():
-        told = [(path, flash_file.image(flash_file.read(path), str(path))) for path in images]
+        if not images:
+            builds.require()
+        told = [(path, builds.built(path)) for path in images or builds.RELEASES]
     if as_json:
         rows = [
             {"file": str(path), "version": image.version, "length": len(image.octets), "sha256": image.sha256}
@@ -72,7 +74,7 @@ def make_board(
 
 
 @app.command()
-def run(board: Folder, *, config: Config = None, stub: Stub = STUB) -> None:
+def run(board: Folder, *, config: Config = None, stub: Stub = builds.STUB) -> None:
     """Run it until SIGTERM: with --config on that ECU's bus (a new board is made if there is none), else on terminals.
 
     Terminals are BOARD/can, which speaks slcan, and BOARD/console. `power` switches its power.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from demo.board import STUB, emulated
+from demo.board import emulated
 from firmware.tools import flash_file
 from tests.builders import BRAKE, SUPPLIER
 from tests.peers.secondary_process import READY_S, ROOT, SLOT_SIZE, SecondaryProcess, image_of
@@ -45,7 +45,7 @@ class BoardProcess(SecondaryProcess):
     def start(self, *, file_octets_max: int | None = None) -> "BoardProcess":
         """Give it power, and wait until it runs; it keeps what its flash holds."""
         assert file_octets_max is None
-        words = ["firmware", "run", str(self.board), "--config", str(self.config), "--stub", str(STUB)]
+        words = ["firmware", "run", str(self.board), "--config", str(self.config)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", *words],
             cwd=ROOT,
