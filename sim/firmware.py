@@ -110,6 +110,10 @@ class Firmware:
         """When it wants to be woken."""
         return self.chip.deadline()
 
+    def interrupted(self) -> None:
+        """The power failed in the middle of an event: what it stored before that is remembered with what it means."""
+        self._told(self.chip.take_log(), booting=False)
+
     @property
     def installation(self) -> Installation:
         """The installation, as durable as `held` is."""
