@@ -83,5 +83,10 @@ void fw_object_end(fw_object *object)
         fw_sha256_end(&object->entries_hash, made->bundle);
         fw_sha256_end(&object->entry_hash, made->entry.digest);
     }
+    if (object->tag == FW_PAYLOAD_ROOT) {
+        for (uint8_t role = 0; role < FW_ROLES_REQUIRED; role++) {
+            object->of.root.unsound |= object->of.root.made.roles[role].keys == 0;
+        }
+    }
     object->delivery = FW_WHOLE;
 }

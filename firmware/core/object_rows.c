@@ -143,7 +143,7 @@ void fw_seen_name(fw_object *object, const uint8_t *octets, uint32_t offset, uin
     ascend(&scratch->name, scratch->last_name, octets, offset, count);
 }
 
-fw_check fw_seen_entry(fw_object *object, uint32_t length, bool *mine)
+fw_check fw_seen_entry(fw_object *object, uint8_t preamble, uint32_t length, bool *mine)
 {
     fw_targets_scratch *scratch = &object->of.targets;
     if (!ascended(&scratch->name, length)) {
@@ -152,8 +152,12 @@ fw_check fw_seen_entry(fw_object *object, uint32_t length, bool *mine)
     bool is_assignment = object->tag == FW_PAYLOAD_TARGETS && object->speaker == FW_SPEAKS_VEHICLE;
     *mine = is_assignment && scratch->is_ours && length == object->facts->ecu.length;
     if (*mine) {
-        /* The name stands behind its length and the entry's preamble. */
-        object->entry = (fw_span){object->reader.at - length - 2u, object->reader.stop};
+        /* What has come of the entry may have come in slices that are gone: its preamble, and the name with its length.
+         */
+        const uint8_t head[] = {preamble, object->facts->ecu.length};
+        fw_sha256_add(&object->entry_hash, head, sizeof head);
+        fw_sha256_add(&object->entry_hash, object->facts->ecu.text, length);
+        object->entry = (fw_span){object->reader.at, object->reader.stop};
         scratch->made.has_entry = true;
     }
     return FW_OK;

@@ -55,7 +55,8 @@ bool fw_seen_octets(fw_object *object, uint8_t field, const uint8_t *octets, uin
 void fw_seen_list(fw_object *object, uint8_t field, uint8_t *name_max, uint8_t *rest_min);
 /* Octets of a name in a list. */
 void fw_seen_name(fw_object *object, const uint8_t *octets, uint32_t offset, uint32_t count);
-/* A name of `length` has been read: FW_OK, or why it may not stand here. `*mine`: it is this ECU's entry. */
-fw_check fw_seen_entry(fw_object *object, uint32_t length, bool *mine);
+/* A name of `length` has been read behind an entry's preamble: FW_OK, or why it may not stand here. `*mine`: it is this
+ * ECU's entry. */
+fw_check fw_seen_entry(fw_object *object, uint8_t preamble, uint32_t length, bool *mine);
 
 #endif

@@ -27,7 +27,7 @@ static bool end_name(fw_object *object)
 {
     fw_oer *reader = &object->reader;
     bool mine = false;
-    fw_check check = fw_seen_entry(object, reader->done, &mine);
+    fw_check check = fw_seen_entry(object, fw_oer_top(reader)->preamble, reader->done, &mine);
     if (check != FW_OK) {
         reader->fault[FW_IN_LIST] = check; /* the first one: what follows is passed over */
         return false;

@@ -11,16 +11,6 @@ fw_check fw_check_root_expiry(const fw *ecu, uint64_t utc)
     return utc >= ecu->held.root_expires ? FW_ROOT_EXPIRED : FW_OK;
 }
 
-/* Who speaks and whose keys: judged as a whole, once the message is read (check_root_keys). */
-static bool is_sound(const fw_root_scratch *scratch)
-{
-    bool is_sound = !scratch->unsound;
-    for (uint8_t role = 0; role < FW_ROLES_REQUIRED; role++) {
-        is_sound = is_sound && scratch->made.roles[role].keys != 0;
-    }
-    return is_sound;
-}
-
 static fw_check check_own_signatures(fw *ecu)
 {
     const fw_object *object = &ecu->object;
@@ -44,7 +34,7 @@ static fw_check check_link(fw *ecu)
     if (object->speaker != FW_SPEAKS_FLEET) {
         return FW_SPEAKER;
     }
-    if (!is_sound(&object->of.root)) {
+    if (object->of.root.unsound) {
         return FW_ROOT_KEYS;
     }
     check = check_own_signatures(ecu);
@@ -127,7 +117,7 @@ fw_check fw_provision_root(fw *ecu)
     if (check == FW_OK) {
         check = fw_accept_payload(ecu, FW_PAYLOAD_ROOT);
     }
-    if (check == FW_OK && !is_sound(&object->of.root)) {
+    if (check == FW_OK && object->of.root.unsound) {
         check = FW_ROOT_KEYS;
     }
     if (check == FW_OK) {
