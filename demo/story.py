@@ -53,10 +53,17 @@ class Story:
             self._refused_by_now(attack)
         with self._phase("update, from publishing to proof"):
             self._update(attack if attack is not None and attack.when is When.DURING else None)
+        if world.board is not None:
+            say(f"{BRAKE.name}, on its console: {self._last_start()}")
         if attack is not None and attack.when is When.AFTER:
             self._play(attack)
             self._refused_by_now(attack)
         return self._report()
+
+    def _last_start(self) -> str:
+        """What the board said when it came up last."""
+        lines = self.world.crew.tail(BRAKE.name, 40).splitlines()
+        return next((line for line in reversed(lines) if " runs: " in line), "nothing")
 
     def stop(self) -> None:
         """Leave nothing running."""
