@@ -108,7 +108,7 @@ def plugged_in(bus: Bus, address: int) -> Iterator[Tester]:
     stack = isotp.CanStack(wire, address=names, params=parameters | {"tx_padding": 0xAA, "blocking_send": False})
     configuration = udsoncan.configs.default_client_config.copy()
     configuration["data_identifiers"] = {"default": _Octets}
-    configuration.update({"request_timeout": 10, "p2_timeout": 2, "p2_star_timeout": 6, "use_server_timing": False})
+    configuration.update({"request_timeout": 20, "p2_timeout": 5, "p2_star_timeout": 10, "use_server_timing": False})
     try:
         with Client(PythonIsoTpConnection(stack), config=configuration) as client:
             yield Tester(client)
