@@ -15,6 +15,8 @@ from random import Random
 from typing import Protocol
 
 from rig.journal import Journal
+from rig.settings import SERIAL_INTERFACES
+from rig.slcan import SlcanWire
 from uptane.errors import LinkFailure
 from uptane.link.can_frame import CanFrame
 from uptane.shell.can_library import LibraryWire
@@ -107,6 +109,8 @@ class Bus:
         wakes = [until_ns, alarm_ns, *(member.wake_ns() for member in self._members)]
         known = [wake for wake in wakes if wake is not None]
         timeout_s = max(0.0, (min(known) - time.monotonic_ns()) / 1e9) if known else 0.1
+        if isinstance(self._wire, SlcanWire) and self._wire.busy:
+            timeout_s = min(timeout_s, POLL_S)
         number = self.fileno()
         if number is None:
             time.sleep(min(timeout_s, POLL_S))
@@ -258,6 +262,8 @@ class Station:
 
 def _open(settings: CanSettings) -> Wire:
     try:
+        if settings.interface == "slcan":
+            return SlcanWire(settings)
         return LibraryWire(
             settings.interface, settings.channel, fd=settings.fd, speed=settings.speed, options=settings.options
         )
@@ -267,7 +273,7 @@ def _open(settings: CanSettings) -> Wire:
 
 def advice(text: str, settings: CanSettings) -> str:
     """What to do about a channel that cannot be opened."""
-    serial = settings.interface in {"slcan", "robotell", "seeedstudio"}
+    serial = settings.interface in SERIAL_INTERFACES
     for words, remedy in _ADVICE:
         if any(word in text.lower() for word in words):
             return remedy[serial]

@@ -66,7 +66,8 @@ def _case(number: int, result: Result) -> str:
         parts.append(f"<pre>{escape(result.message)}</pre>")
     parts.append(rate_over_time(result))
     lost = f", {result.dropped} lost on purpose" if result.dropped else ""
-    parts.append(f"<p>{result.frames} frames{lost}. {files}</p>")
+    noise = f"; {result.noise} things that were no frames" if result.noise else ""
+    parts.append(f"<p>{result.frames} frames{lost}{noise}. {files}</p>")
     if result.events:
         lines = "\n".join(f"{at_s:9.3f}  {kind:8} {text}" for at_s, kind, text in result.events)
         parts.append(f"<details><summary>events</summary><pre>{escape(lines)}</pre></details>")

@@ -88,6 +88,7 @@ class Recorder:
     def _keep(self, ecu: UnderTest, item: pytest.Item) -> None:
         result = self._result(item.nodeid, item)
         result.take(ecu.journal)
+        result.noise = ecu.noise
         folder = self.out / CASES
         folder.mkdir(parents=True, exist_ok=True)
         stem = folder / file_name(item.nodeid)

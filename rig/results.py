@@ -39,6 +39,7 @@ class Result:
     detail: str = ""
     frames: int = 0
     dropped: int = 0
+    noise: int = 0
     moved: list[tuple[float, int]] = field(default_factory=list)
     events: list[tuple[float, str, str]] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)

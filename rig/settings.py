@@ -6,7 +6,7 @@ Relative paths are relative to the file's folder. docs/rig.md explains every key
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -24,6 +24,7 @@ IMAGE_LENGTH = 32_768  # octets of a made-up image: some seconds of a slow seria
 RESTART_S = 30  # until an ECU answers after a restart or after power came back
 TOLERANCE_MS = 25  # what a USB adapter and a host that is no real-time system add to what an ECU takes
 SECONDS_MAX = 3_600
+SERIAL_INTERFACES = frozenset({"slcan", "robotell", "seeedstudio"})  # whose channel is a pyserial URL
 BAUDS = range(300, 12_000_001)
 ECUS_MAX = 64  # on one rig; the largest we know has 30
 
@@ -160,9 +161,11 @@ def _distinct(file: Path, what: str, values: list[str]) -> None:
 
 
 def _bus(section: Section) -> BusSettings:
-    bus = BusSettings(section.id("name"), can_settings(section))
+    name, can = section.id("name"), can_settings(section)
     section.done()
-    return bus
+    if can.interface in SERIAL_INTERFACES:
+        can = replace(can, channel=device(section, can.channel))
+    return BusSettings(name, can)
 
 
 def _ecu(section: Section, buses: tuple[BusSettings, ...]) -> EcuSettings:

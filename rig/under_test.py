@@ -71,6 +71,7 @@ class UnderTest:
         self._without_power = False
         self._interlock = "safe"
         self._mark = 0
+        self._noise = 0
 
     # ---------------------------------------------------------------------------------------------------- cases
 
@@ -83,6 +84,7 @@ class UnderTest:
         """A case begins: a record of its own, and dice that depend on its name alone. Raises MarqueError."""
         self.bus.journal = self.power.journal = Journal()
         self.dice = Random(f"{self.seed} {name}")
+        self._noise = self.bus.malformed
         self._mark = 0 if self.console is None else self.console.mark()
         if not self.tester.answers():
             self.journal.note("note", "no answer; power is cycled")
@@ -90,6 +92,11 @@ class UnderTest:
                 self.power.cycle()
             self.tester.reset()
             self.tester.awake()
+
+    @property
+    def noise(self) -> int:
+        """What came in since the case began and was no frame."""
+        return self.bus.malformed - self._noise
 
     def said(self) -> list[str]:
         """What the console said since the case began, each line with the second it came in."""

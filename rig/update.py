@@ -42,7 +42,8 @@ class Update:
     what: Assigned
     coordinated: bool = False
     version: int = 0
-    targets: bytes = b""
+    files: dict[Object, bytes] = field(default_factory=dict)
+    """What assigns it, signed when it is first delivered."""
     lasted_ms: dict[Stage, int] = field(default_factory=dict)
     watch: Callable[[Stage], None] = lambda _stage: None
     """Called when a stage begins."""
@@ -92,23 +93,20 @@ class Update:
         roots(tester, self.backend)
         attest(tester, self.backend)
         status = tester.status()
-        if not self.version:
-            self.version = status.targets_version + 1
-        # Once only: Targets issued again under one version would be other content.
-        self.targets = self.targets or self.backend.targets(
-            [self.what.entry], self.version, coordinated=self.coordinated
-        )
-
-        def stored(now: Status) -> bool:
-            return now.targets_version == self.version
-
-        if tester.ecu.verification is Verification.PARTIAL:
-            tester.deliver(Object.DIRECTOR_TARGETS, self.targets)
-            tester.check(CheckOption.DIRECTOR_TARGETS, stored)
-            return
-        for place, octets in full_set(self.backend, self.what, self.targets, self.version).items():
+        # Made once: issued again under the same version, they would be other content.
+        self.version = self.version or status.targets_version + 1
+        self.files = self.files or self._files()
+        for place, octets in self.files.items():
             tester.deliver(place, octets)
-        tester.check(CheckOption.EVERYTHING, stored)
+        whole = tester.ecu.verification is Verification.FULL
+        option = CheckOption.EVERYTHING if whole else CheckOption.DIRECTOR_TARGETS
+        tester.check(option, lambda now: now.targets_version == self.version)
+
+    def _files(self) -> dict[Object, bytes]:
+        targets = self.backend.targets([self.what.entry], self.version, coordinated=self.coordinated)
+        if self.tester.ecu.verification is Verification.PARTIAL:
+            return {Object.DIRECTOR_TARGETS: targets}
+        return full_set(self.backend, self.what, targets, self.version)
 
     def activate(self) -> None:
         """Restart into the new image; with a coordinator on its order."""
