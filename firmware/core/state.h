@@ -22,20 +22,11 @@ typedef struct {
     uint32_t ceiling;              /* the highest counter reserved durably */
 } fw_report;
 
+/* Small and much used things first, large areas last: near things are reached by short instructions. */
 struct fw {
     fw_port *port;
     const fw_facts *facts;
     uint64_t now;          /* of the event being handled; moved on by fw_port_breathe */
-    fw_link link;          /* isotp.c */
-    fw_server server;      /* uds.c */
-    fw_object object;      /* object.c: what is being delivered, believed by nobody */
-    fw_held held;          /* trusted.c: what the Director has proved */
-    fw_installation installation; /* installation.c */
-    fw_progress progress[2];      /* slots.c */
-    fw_download download;         /* slots.c: the end of the one under way */
-    fw_store store;        /* store.c: where the newest records lie */
-    fw_refusals refusals;  /* refusals.c */
-    fw_report report;      /* report.c */
     uint32_t nonce_counter;
     uint8_t nonce[FW_NONCE_LENGTH];
     bool has_nonce;
@@ -48,6 +39,16 @@ struct fw {
         uint32_t octets;
         bool running, told;
     } watch;               /* watch.c: slow retrieval */
+    fw_server server;      /* uds.c */
+    fw_store store;        /* store.c: where the newest records lie */
+    fw_progress progress[2];      /* slots.c */
+    fw_download download;         /* slots.c: the end of the one under way */
+    fw_held held;          /* trusted.c: what the Director has proved */
+    fw_installation installation; /* installation.c */
+    fw_refusals refusals;  /* refusals.c */
+    fw_report report;      /* report.c */
+    fw_object object;      /* object.c: what is being delivered, believed by nobody */
+    fw_link link;          /* isotp.c */
 };
 
 #endif
