@@ -55,6 +55,10 @@ seed = 7
 power_cuts = 2
 losses = 3
 {self.more}
+{self.bus_text()}{ecus}"""
+
+    def bus_text(self) -> str:
+        return f"""
 [[bus]]
 name = "bench"
 interface = "udp_multicast"
@@ -64,7 +68,7 @@ paced = false
 [bus.options]
 port = {self.port}
 hop_limit = 0
-{ecus}"""
+"""
 
     def ecu_text(self, name: str, address: int) -> str:
         def command(*words: str) -> str:
