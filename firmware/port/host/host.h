@@ -90,6 +90,10 @@ bool fw_host_tick(fw_port *port, uint64_t now);
 bool fw_host_tested(fw_port *port, int verdict, uint64_t now);
 uint64_t fw_host_deadline(const fw_port *port);
 
+/* One operation of the flash by itself: 1 done, 0 refused or failed, -1 power failed. */
+int fw_host_try_erase(fw_port *port, uint8_t area, uint32_t offset);
+int fw_host_try_write(fw_port *port, uint8_t area, uint32_t offset, const uint8_t *octets, uint32_t length);
+
 /* Surroundings. */
 void fw_host_interlock(fw_port *port, int word);
 void fw_host_breath(fw_port *port, uint64_t milliseconds);

@@ -129,6 +129,28 @@ fw_facts *fw_host_facts(fw_port *port)
     return &port->facts;
 }
 
+int fw_host_try_erase(fw_port *port, uint8_t area, uint32_t offset)
+{
+    if (setjmp(port->power) != 0) {
+        return -1;
+    }
+    port->running = true;
+    bool done = fw_port_erase(port, (fw_area)area, offset);
+    port->running = false;
+    return done;
+}
+
+int fw_host_try_write(fw_port *port, uint8_t area, uint32_t offset, const uint8_t *octets, uint32_t length)
+{
+    if (setjmp(port->power) != 0) {
+        return -1;
+    }
+    port->running = true;
+    bool done = fw_port_write(port, (fw_area)area, offset, octets, length);
+    port->running = false;
+    return done;
+}
+
 /* The size of a struct by its name, 0 for one that is not listed. */
 uint32_t fw_host_sizeof(const char *what)
 {
