@@ -119,9 +119,7 @@ void fw_tick(fw *ecu, uint64_t now)
     }
     ecu->now = now;
     fw_link_tick(ecu);
-    if (now >= fw_server_deadline(&ecu->server)) {
-        fw_server_tick(ecu);
-    }
+    fw_server_tick(ecu);
     if (!ecu->down && now >= ecu->revert_at) {
         revert(ecu);
     }
@@ -152,7 +150,7 @@ uint64_t fw_deadline(const fw *ecu)
     if (ecu->down) {
         return FW_NEVER;
     }
-    uint64_t link = fw_link_deadline(&ecu->link), server = fw_server_deadline(&ecu->server);
+    uint64_t link = fw_link_deadline(ecu), server = fw_server_deadline(ecu);
     uint64_t first = link < server ? link : server;
     return fw_is_reverting(ecu) && ecu->revert_at < first ? ecu->revert_at : first;
 }

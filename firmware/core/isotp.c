@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "isotp_parts.h"
-#include "state.h"
 
 #define KIND_MASK 0x03FF0000u /* of an identifier: all but the priority and the two addresses */
 #define PHYSICAL 0x00DA0000u
@@ -19,11 +18,6 @@
 void fw_link_start(fw_link *link)
 {
     memset(link, 0, sizeof *link);
-    link->retry_at = FW_NEVER;
-    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
-        peer->in_until = FW_NEVER;
-        peer->out_at = FW_NEVER;
-    }
 }
 
 bool fw_link_offer(fw *ecu, uint8_t peer, fw_frame *frame)
@@ -36,36 +30,21 @@ bool fw_link_offer(fw *ecu, uint8_t peer, fw_frame *frame)
     return fw_port_send(ecu->port, frame);
 }
 
-/* --------------------------------------------------------------------------------------------------------- places */
-
-static bool is_idle(const fw_peer *peer)
+fw_peer *fw_link_place(fw *ecu, uint8_t address, bool make)
 {
-    return peer->in_until == FW_NEVER && peer->out_at == FW_NEVER;
-}
-
-fw_peer *fw_link_find(fw_link *link, uint8_t address)
-{
+    fw_link *link = &ecu->link;
+    fw_peer *place = NULL;
     for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
-        if (peer->address == address && !is_idle(peer)) {
+        if (peer->in_length == 0 && peer->out_count == 0) {
+            place = peer; /* it waits for nothing, and nobody for it */
+        } else if (peer->address == address) {
             return peer;
         }
     }
-    return NULL;
-}
-
-fw_peer *fw_link_place(fw *ecu, uint8_t address)
-{
-    fw_link *link = &ecu->link;
-    fw_peer *place = fw_link_find(link, address);
-    if (place != NULL) {
-        return place;
+    if (!make) {
+        return NULL;
     }
-    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX && place == NULL; peer++) {
-        if (is_idle(peer)) {
-            place = peer;
-        }
-    }
-    if (place == NULL && fw_server_holder(&ecu->server) == address) {
+    if (place == NULL && ecu->server.holder == address) {
         place = link->peers;
         fw_receive_stop(place);
         fw_send_stop(place);
@@ -82,14 +61,14 @@ fw_peer *fw_link_place(fw *ecu, uint8_t address)
 static uint8_t read_single(const fw_frame *frame, uint8_t *start)
 {
     uint8_t size = frame->length, length = frame->data[0];
+    *start = 1;
     if (size <= 8) {
-        *start = 1;
         return length < size && (size == 8 || length == size - 1) ? length : 0;
     }
-    *start = 2;
     if (length != 0) {
         return 0;
     }
+    *start = 2;
     length = frame->data[1];
     return length >= 8 && length <= size - 2 && fw_padded((uint8_t)(length + 2)) == size ? length : 0;
 }
@@ -100,8 +79,8 @@ static void hear_single(fw *ecu, const fw_frame *frame, bool functional)
     if (length == 0) {
         return;
     }
-    fw_peer *peer = fw_link_find(&ecu->link, source);
-    if (peer != NULL && !functional) {
+    fw_peer *peer = functional ? NULL : fw_link_place(ecu, source, false);
+    if (peer != NULL) {
         fw_receive_stop(peer); /* whoever begins another message has given up the one before */
     }
     fw_server_asked(ecu, source, frame->data + start, length, functional);
@@ -118,7 +97,7 @@ static void hear_peer(fw *ecu, const fw_frame *frame)
         fw_receive_first(ecu, source, frame);
         return;
     }
-    fw_peer *peer = fw_link_find(&ecu->link, source);
+    fw_peer *peer = fw_link_place(ecu, source, false);
     if (peer == NULL) {
         return;
     }
@@ -145,46 +124,46 @@ void fw_link_heard(fw *ecu, const fw_frame *frame)
 
 /* ---------------------------------------------------------------------------------------------------------- timers */
 
-void fw_link_breathe(fw *ecu)
+/* Do what is due; what has not come in time is given up if `gives_up`. */
+static void attend(fw *ecu, bool gives_up)
 {
     fw_link *link = &ecu->link;
-    if (ecu->now >= link->retry_at) {
-        link->retry_at = FW_NEVER;
-        for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
-            if (peer->flow_due) {
+    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
+        if (peer->in_length != 0 && fw_is_due(ecu, peer->in_until)) {
+            if (peer->flow_refused != 0) {
                 fw_receive_flow(ecu, peer);
+            } else if (gives_up) {
+                fw_receive_stop(peer);
             }
         }
-    }
-    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
         fw_send_push(ecu, peer);
+        if (gives_up && peer->out_count != 0 && peer->out_waiting && fw_is_due(ecu, peer->out_at)) {
+            fw_send_lose(ecu, peer);
+        }
     }
+}
+
+void fw_link_breathe(fw *ecu)
+{
+    attend(ecu, false);
 }
 
 void fw_link_tick(fw *ecu)
 {
-    fw_link *link = &ecu->link;
-    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
-        if (ecu->now >= peer->in_until) {
-            fw_receive_stop(peer);
-        }
-    }
-    fw_link_breathe(ecu);
-    for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
-        fw_send_tick(ecu, peer);
-    }
+    attend(ecu, true);
 }
 
-uint64_t fw_link_deadline(const fw_link *link)
+uint64_t fw_link_deadline(const fw *ecu)
 {
-    uint64_t first = link->retry_at;
+    const fw_link *link = &ecu->link;
+    int32_t first = INT32_MAX;
     for (const fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
-        if (peer->in_until < first) {
-            first = peer->in_until;
+        if (peer->in_length != 0 && fw_until(ecu, peer->in_until) < first) {
+            first = fw_until(ecu, peer->in_until);
         }
-        if (peer->out_at < first) {
-            first = peer->out_at;
+        if (peer->out_count != 0 && fw_until(ecu, peer->out_at) < first) {
+            first = fw_until(ecu, peer->out_at);
         }
     }
-    return first;
+    return fw_instant_of(ecu, first);
 }

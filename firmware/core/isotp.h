@@ -15,7 +15,7 @@ void fw_link_start(fw_link *link);
 /* Hear a frame; whole messages go to fw_server_asked. Frames that are not for this ECU are passed over. */
 void fw_link_heard(fw *ecu, const fw_frame *frame);
 void fw_link_tick(fw *ecu);
-uint64_t fw_link_deadline(const fw_link *link);
+uint64_t fw_link_deadline(const fw *ecu);
 /* Offer the port what it had no room for; gives nothing up. For fw_server_breathe. */
 void fw_link_breathe(fw *ecu);
 

@@ -8,41 +8,33 @@
 #include <string.h>
 
 #include "isotp_parts.h"
-#include "state.h"
 
-static bool is_coming(const fw_peer *peer)
-{
-    return peer->in_until != FW_NEVER;
-}
-
-void fw_receive_stop(fw_peer *peer)
-{
-    peer->in_until = FW_NEVER;
-    peer->flow_due = false;
-}
+#define BLOCK_FRAMES 64u /* block size we ask for: reaches 98.4 % of a classic bus */
+#define LENGTH_12_BIT 0xFFFu
 
 /* ----------------------------------------------------------------------------------------------------- flow control */
 
 static bool send_flow(fw *ecu, uint8_t address, uint8_t status)
 {
-    fw_frame frame = {.length = 3, .data = {(uint8_t)(0x30 | status), FW_BLOCK_FRAMES, 0}};
+    fw_frame frame;
+    frame.length = 3;
+    frame.data[0] = 0x30 | status;
+    frame.data[1] = BLOCK_FRAMES;
+    frame.data[2] = 0; /* STmin */
     return fw_link_offer(ecu, address, &frame);
 }
 
 void fw_receive_flow(fw *ecu, fw_peer *peer)
 {
-    peer->flow_due = !send_flow(ecu, peer->address, FW_CONTINUE);
-    if (peer->flow_due) {
-        ecu->link.retry_at = ecu->now + 1;
+    peer->in_block = BLOCK_FRAMES;
+    if (send_flow(ecu, peer->address, FW_CONTINUE)) {
+        peer->flow_refused = 0;
+        peer->in_until = fw_after(ecu, FW_TIMER_MS);
+    } else if (++peer->flow_refused > FW_REFUSED_MAX) {
+        fw_receive_stop(peer);
+    } else {
+        peer->in_until = fw_after(ecu, 1);
     }
-}
-
-/* Ask for the next block. */
-static void ask_on(fw *ecu, fw_peer *peer)
-{
-    peer->in_block = FW_BLOCK_FRAMES;
-    peer->in_until = ecu->now + FW_TIMER_MS;
-    fw_receive_flow(ecu, peer);
 }
 
 /* ----------------------------------------------------------------------------------------------------- first frames */
@@ -51,7 +43,7 @@ static void ask_on(fw *ecu, fw_peer *peer)
 static bool has_room(fw *ecu, uint8_t address, uint32_t length)
 {
     fw_link *link = &ecu->link;
-    int holder = fw_server_holder(&ecu->server);
+    int holder = ecu->server.holder;
     if (length <= FW_REQUEST_MAX) {
         return true;
     }
@@ -59,7 +51,7 @@ static bool has_room(fw *ecu, uint8_t address, uint32_t length)
         return false;
     }
     for (fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
-        if (is_coming(peer) && peer->in_length > FW_REQUEST_MAX) {
+        if (fw_link_has_block(peer)) {
             if (holder < 0) {
                 return false;
             }
@@ -74,21 +66,21 @@ static uint32_t read_first(const fw_frame *frame, uint8_t *start)
 {
     const uint8_t *data = frame->data;
     uint8_t size = frame->length;
+    uint32_t length = (data[0] & 0x0Fu) << 8 | data[1], single_max = size == 8 ? 7 : size - 2u;
     if (fw_padded(size) != size) {
         return 0; /* a first frame fills its frame */
     }
-    uint32_t length = (data[0] & 0x0Fu) << 8 | data[1];
     *start = 2;
     if (length == 0) {
         length = (uint32_t)data[2] << 24 | (uint32_t)data[3] << 16 | (uint32_t)data[4] << 8 | data[5];
-        return length > FW_LENGTH_12_BIT ? length : 0;
+        single_max = LENGTH_12_BIT;
     }
-    return length > (size == 8 ? 7u : size - 2u) ? length : 0; /* else a single frame could carry it */
+    return length > single_max ? length : 0; /* else it could have been said shorter */
 }
 
-static void keep(fw_link *link, fw_peer *peer, const uint8_t *octets, uint8_t count)
+static void keep(fw_link *link, fw_peer *peer, const uint8_t *octets, uint16_t count)
 {
-    uint8_t *to = peer->in_length > FW_REQUEST_MAX ? link->block : peer->request;
+    uint8_t *to = fw_link_has_block(peer) ? link->block : peer->request;
     memcpy(to + peer->in_count, octets, count);
     peer->in_count = (uint16_t)(peer->in_count + count);
 }
@@ -100,46 +92,45 @@ void fw_receive_first(fw *ecu, uint8_t address, const fw_frame *frame)
     if (length == 0) {
         return;
     }
-    fw_peer *peer = fw_link_find(&ecu->link, address);
+    fw_peer *peer = fw_link_place(ecu, address, false);
     if (peer != NULL) {
         fw_receive_stop(peer);
     }
-    peer = has_room(ecu, address, length) ? fw_link_place(ecu, address) : NULL;
+    peer = has_room(ecu, address, length) ? fw_link_place(ecu, address, true) : NULL;
     if (peer == NULL) {
-        (void)send_flow(
-            ecu, address, FW_OVERFLOW); /* a client that does not hear it asks again, or gives up by itself */
+        (void)send_flow(ecu, address, FW_OVERFLOW); /* whoever does not hear it asks again, or gives up */
         return;
     }
     peer->in_length = (uint16_t)length;
     peer->in_count = 0;
     peer->in_number = 1;
     peer->in_frame = frame->length;
-    keep(&ecu->link, peer, frame->data + start, (uint8_t)(frame->length - start));
-    ask_on(ecu, peer);
+    keep(&ecu->link, peer, frame->data + start, (uint16_t)(frame->length - start));
+    fw_receive_flow(ecu, peer);
 }
 
 /* ----------------------------------------------------------------------------------------------- consecutive frames */
 
 void fw_receive_consecutive(fw *ecu, fw_peer *peer, const fw_frame *frame)
 {
-    uint16_t left = (uint16_t)(peer->in_length - peer->in_count);
+    uint16_t length = peer->in_length, left = (uint16_t)(length - peer->in_count);
     uint8_t size = frame->length;
     bool is_last = left < peer->in_frame;
-    if (!is_coming(peer) || size > peer->in_frame || (is_last ? size <= left : size < peer->in_frame)) {
+    if (length == 0 || size > peer->in_frame || (is_last ? size <= left : size < peer->in_frame)) {
         return;
     }
     if ((frame->data[0] & 0x0F) != peer->in_number) {
         fw_receive_stop(peer);
         return;
     }
-    keep(&ecu->link, peer, frame->data + 1, (uint8_t)(is_last ? left : size - 1));
+    keep(&ecu->link, peer, frame->data + 1, is_last ? left : (uint16_t)(size - 1));
     peer->in_number = (peer->in_number + 1) & 0x0F;
-    peer->in_until = ecu->now + FW_TIMER_MS;
+    peer->in_until = fw_after(ecu, FW_TIMER_MS);
     if (is_last) {
+        const uint8_t *octets = fw_link_has_block(peer) ? ecu->link.block : peer->request;
         fw_receive_stop(peer);
-        const uint8_t *octets = peer->in_length > FW_REQUEST_MAX ? ecu->link.block : peer->request;
-        fw_server_asked(ecu, peer->address, octets, peer->in_length, false);
+        fw_server_asked(ecu, peer->address, octets, length, false);
     } else if (--peer->in_block == 0) {
-        ask_on(ecu, peer);
+        fw_receive_flow(ecu, peer);
     }
 }

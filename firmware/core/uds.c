@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "state.h"
+#include "instants.h"
 #include "uds_parts.h"
 
 #define PENDING_AFTER_MS 25u   /* half of P2 for us, half for the bus */
@@ -16,17 +16,14 @@
 #define INTERLOCK_CHECK_MS 1000u /* while normal messages are silenced */
 #define POSITIVE 0x40u
 #define NEGATIVE 0x7Fu
-#define DATA_MAX 4u /* octets behind the echo of any answer that is not a reading */
+#define ANSWER_MAX 8u /* octets of any positive answer that is not a reading */
 
 /* Keeps a large frame off the stack on which an update is verified. */
 #define APART __attribute__((noinline))
 
-static const uint8_t session_data[] = {0x00, 0x32, 0x01, 0xF4}; /* P2 50 ms, P2* 500 times 10 ms */
-
 void fw_server_start(fw_server *server)
 {
     memset(server, 0, sizeof *server);
-    server->session_end = server->traffic_check = server->pending_at = FW_NEVER;
     server->holder = -1;
     server->session = FW_SESSION_DEFAULT;
     server->messages = server->faults = true;
@@ -45,21 +42,21 @@ static void deny(fw *ecu, uint8_t peer, uint8_t service, fw_nrc nrc)
     fw_link_send(ecu, peer, reply, sizeof reply);
 }
 
-void fw_say(fw *ecu, const fw_request *asked, const uint8_t *data, uint8_t length)
+/* Answer in the positive, unless that is not wanted. */
+static void say(fw *ecu, const fw_request *asked)
 {
-    uint8_t reply[4 + DATA_MAX];
+    const fw_service *service = asked->service;
+    uint8_t reply[ANSWER_MAX];
     if (asked->quiet && !ecu->server.said_pending) {
         return;
     }
-    memcpy(reply, asked->octets, asked->echo);
-    reply[0] = (uint8_t)(asked->service + POSITIVE);
-    if (asked->service != FW_TRANSFER && asked->echo > 1) {
+    memcpy(reply, asked->octets, service->echo);
+    reply[0] |= POSITIVE;
+    if (service->functions != 0) {
         reply[1] = asked->function;
     }
-    for (uint8_t at = 0; at < length; at++) {
-        reply[asked->echo + at] = data[at];
-    }
-    fw_link_send(ecu, asked->peer, reply, (uint8_t)(asked->echo + length));
+    memcpy(reply + service->echo, fw_answers + service->data, service->data_length);
+    fw_link_send(ecu, asked->peer, reply, (uint8_t)(service->echo + service->data_length));
 }
 
 fw_nrc fw_misuse(fw *ecu, fw_nrc nrc, fw_check check)
@@ -70,7 +67,7 @@ fw_nrc fw_misuse(fw *ecu, fw_nrc nrc, fw_check check)
 
 static APART fw_nrc answer_reading(fw *ecu, const fw_request *asked)
 {
-    uint8_t reply[FW_SMALL_MAX] = {FW_READ + POSITIVE, asked->octets[1], asked->octets[2]};
+    uint8_t reply[FW_SMALL_MAX] = {FW_READ | POSITIVE, asked->octets[1], asked->octets[2]};
     uint16_t did = fw_u16(asked->octets + 1);
     if (did == FW_DID_REPORT) {
         if (ecu->report.length == 0) {
@@ -101,7 +98,6 @@ static void set_traffic(fw *ecu, bool messages, bool faults)
 
 void fw_restore_traffic(fw *ecu)
 {
-    ecu->server.traffic_check = FW_NEVER;
     set_traffic(ecu, true, true);
 }
 
@@ -133,7 +129,7 @@ fw_nrc fw_programming(fw *ecu)
 static void keep_session(fw *ecu, uint8_t peer)
 {
     if (ecu->server.holder == peer) {
-        ecu->server.session_end = ecu->now + S3_MS;
+        ecu->server.session_end = fw_after(ecu, S3_MS);
     }
 }
 
@@ -144,7 +140,6 @@ static void open_session(fw *ecu, fw_session session, uint8_t peer)
     server->session = (uint8_t)session;
     if (session == FW_SESSION_DEFAULT) {
         server->holder = -1;
-        server->session_end = FW_NEVER;
         fw_restore_traffic(ecu);
     } else {
         server->holder = peer;
@@ -158,7 +153,6 @@ static fw_nrc answer_session(fw *ecu, const fw_request *asked)
     fw_nrc no = asked->function == FW_SESSION_PROGRAMMING ? fw_safe(ecu) : FW_DONE;
     if (no == FW_DONE) {
         open_session(ecu, (fw_session)asked->function, asked->peer);
-        fw_say(ecu, asked, session_data, sizeof session_data);
     }
     return no;
 }
@@ -167,7 +161,7 @@ static fw_nrc answer_session(fw *ecu, const fw_request *asked)
 static fw_nrc answer_silence(fw *ecu, const fw_request *asked)
 {
     fw_server *server = &ecu->server;
-    bool is_dtc = asked->service == FW_DTC;
+    bool is_dtc = asked->octets[0] == FW_DTC;
     bool messages = is_dtc ? server->messages : asked->function == 0,
          faults = is_dtc ? asked->function == 1 : server->faults;
     bool is_normal = messages && faults;
@@ -176,9 +170,8 @@ static fw_nrc answer_silence(fw *ecu, const fw_request *asked)
         no = fw_safe(ecu);
     }
     if (no == FW_DONE) {
-        server->traffic_check = is_normal ? FW_NEVER : ecu->now + INTERLOCK_CHECK_MS;
+        server->traffic_check = fw_after(ecu, INTERLOCK_CHECK_MS);
         set_traffic(ecu, messages, faults);
-        fw_say(ecu, asked, NULL, 0);
     }
     return no;
 }
@@ -189,7 +182,7 @@ static void say_pending(fw *ecu)
 {
     fw_server *server = &ecu->server;
     server->said_pending = true;
-    server->pending_at = ecu->now + PENDING_AGAIN_MS;
+    server->pending_at = fw_after(ecu, PENDING_AGAIN_MS);
     deny(ecu, server->asker, server->service, FW_NRC_PENDING);
 }
 
@@ -198,16 +191,16 @@ fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, const fw_task *task)
     fw_server *server = &ecu->server;
     bool is_long = task->kind == FW_VERIFY || task->kind == FW_ERASE || task->kind == FW_PREPARE_RESTART;
     server->asker = asked->peer;
-    server->service = asked->service;
-    server->pending_at = ecu->now + PENDING_AFTER_MS;
-    server->session_end = FW_NEVER;
+    server->service = asked->octets[0];
+    server->pending_at = fw_after(ecu, PENDING_AFTER_MS);
+    server->working = true;
     if (is_long && !asked->quiet) {
         say_pending(ecu); /* a signature alone takes longer than P2, and nothing is said meanwhile */
     }
     fw_nrc no = fw_do(ecu, task);
-    server->pending_at = FW_NEVER;
+    server->working = false;
     keep_session(ecu, asked->peer);
-    if (no != FW_DONE && (asked->service == FW_TRANSFER || asked->service == FW_EXIT)) {
+    if (no != FW_DONE && (server->service == FW_TRANSFER || server->service == FW_EXIT)) {
         server->transferring = false;
     }
     if (no == FW_NRC_DOWNLOAD || no == FW_NRC_SUSPENDED || no == FW_NRC_PROGRAMMING) {
@@ -218,26 +211,29 @@ fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, const fw_task *task)
 
 /* -------------------------------------------------------------------------------------------------------- requests */
 
+/* FW_DONE: answer in the positive (a reading is its own answer). */
 static fw_nrc serve(fw *ecu, const fw_request *asked)
 {
     fw_server *server = &ecu->server;
-    if (asked->service == FW_READ) {
+    uint8_t service = asked->octets[0];
+    if (service == FW_READ) {
         return answer_reading(ecu, asked);
     }
-    if (asked->service == FW_PRESENT) {
-        fw_say(ecu, asked, NULL, 0);
+    if (service == FW_PRESENT) {
         return FW_DONE;
     }
     if (server->holder >= 0 && server->holder != asked->peer) {
         return fw_misuse(ecu, FW_NRC_BUSY, FW_LINK_BUSY);
     }
     bool exited = server->exited;
+    fw_nrc no;
     server->exited = false;
-    switch (asked->service) {
+    switch (service) {
     case FW_SESSION:
         return answer_session(ecu, asked);
     case FW_RESET:
-        return fw_answer_reset(ecu, asked);
+        no = fw_programming(ecu);
+        return no != FW_DONE ? no : fw_carry_out(ecu, asked, &(fw_task){.kind = FW_PREPARE_RESTART});
     case FW_ROUTINE:
         return fw_answer_routine(ecu, asked);
     case FW_DOWNLOAD:
@@ -251,6 +247,25 @@ static fw_nrc serve(fw *ecu, const fw_request *asked)
     }
 }
 
+/* It is done: answer, and restart if that was asked for. */
+static void finish(fw *ecu, const fw_request *asked)
+{
+    if (asked->octets[0] == FW_READ) {
+        return;
+    }
+    say(ecu, asked);
+    if (asked->octets[0] == FW_RESET) {
+        fw_restore_traffic(ecu);
+        fw_power_cycle(ecu);
+    }
+}
+
+/* ISO 14229-1, 7.5.6. */
+static bool is_unsaid_to_groups(fw_nrc nrc)
+{
+    return nrc == FW_NRC_SERVICE || nrc == FW_NRC_SUBFUNCTION || nrc == FW_NRC_RANGE || nrc == FW_NRC_SERVICE_SESSION;
+}
+
 void fw_server_asked(fw *ecu, uint8_t peer, const uint8_t *octets, uint16_t length, bool functional)
 {
     fw_request asked;
@@ -258,26 +273,32 @@ void fw_server_asked(fw *ecu, uint8_t peer, const uint8_t *octets, uint16_t leng
     fw_nrc no = fw_read_request(&asked, octets, length);
     asked.peer = peer;
     if (no == FW_DONE) {
-        if (functional && !asked.is_for_groups) {
+        if (functional && !asked.service->is_for_groups) {
             return;
         }
         keep_session(ecu, peer);
         no = serve(ecu, &asked);
     }
-    bool is_unsaid = functional && (no == FW_NRC_SERVICE || no == FW_NRC_SUBFUNCTION || no == FW_NRC_RANGE ||
-                                    no == FW_NRC_SERVICE_SESSION); /* ISO 14229-1, 7.5.6 */
-    if (no != FW_DONE && !is_unsaid) {
+    if (no == FW_DONE) {
+        finish(ecu, &asked);
+    } else if (!functional || !is_unsaid_to_groups(no)) {
         deny(ecu, peer, octets[0], no);
     }
 }
 
 /* ---------------------------------------------------------------------------------------------------------- timers */
 
+static bool is_silenced(const fw_server *server)
+{
+    return !server->messages || !server->faults;
+}
+
 /* Silencing the vehicle ends as soon as it is not safe any more. */
 static void look_at_interlock(fw *ecu)
 {
-    if (ecu->now >= ecu->server.traffic_check) {
-        ecu->server.traffic_check = ecu->now + INTERLOCK_CHECK_MS;
+    fw_server *server = &ecu->server;
+    if (is_silenced(server) && fw_is_due(ecu, server->traffic_check)) {
+        server->traffic_check = fw_after(ecu, INTERLOCK_CHECK_MS);
         if (fw_port_interlock(ecu->port) != FW_SAFE) {
             fw_restore_traffic(ecu);
         }
@@ -286,7 +307,7 @@ static void look_at_interlock(fw *ecu)
 
 void fw_server_breathe(fw *ecu)
 {
-    if (ecu->now >= ecu->server.pending_at) {
+    if (ecu->server.working && fw_is_due(ecu, ecu->server.pending_at)) {
         say_pending(ecu);
     }
     look_at_interlock(ecu);
@@ -295,13 +316,18 @@ void fw_server_breathe(fw *ecu)
 
 void fw_server_tick(fw *ecu)
 {
-    if (ecu->now >= ecu->server.session_end) {
+    if (ecu->server.holder >= 0 && fw_is_due(ecu, ecu->server.session_end)) {
         open_session(ecu, FW_SESSION_DEFAULT, (uint8_t)ecu->server.holder);
     }
     look_at_interlock(ecu);
 }
 
-uint64_t fw_server_deadline(const fw_server *server)
+uint64_t fw_server_deadline(const fw *ecu)
 {
-    return server->session_end < server->traffic_check ? server->session_end : server->traffic_check;
+    const fw_server *server = &ecu->server;
+    int32_t first = server->holder >= 0 ? fw_until(ecu, server->session_end) : INT32_MAX;
+    if (is_silenced(server) && fw_until(ecu, server->traffic_check) < first) {
+        first = fw_until(ecu, server->traffic_check);
+    }
+    return fw_instant_of(ecu, first);
 }

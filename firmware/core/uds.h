@@ -22,7 +22,7 @@ typedef struct fw_server fw_server; /* defined in uds_state.h, owned by uds.c */
 void fw_server_start(fw_server *server);
 void fw_server_asked(fw *ecu, uint8_t peer, const uint8_t *octets, uint16_t length, bool functional);
 void fw_server_tick(fw *ecu);
-uint64_t fw_server_deadline(const fw_server *server);
+uint64_t fw_server_deadline(const fw *ecu);
 /* Called from within anything long, after ecu->now has moved on: say "pending" when it is due. */
 void fw_server_breathe(fw *ecu);
 /* Who holds the session; -1 for nobody. */

@@ -12,14 +12,11 @@ fw_nrc fw_safe(fw *ecu);                               /* the interlock says so 
 fw_nrc fw_delivering(fw *ecu);                         /* an update may be delivered: not in the default session */
 fw_nrc fw_programming(fw *ecu);                        /* it may be carried out: in the programming session, and safe */
 void fw_restore_traffic(fw *ecu);
-/* Answer `asked` in the positive, with `length` octets (at most 4) behind the echo. */
-void fw_say(fw *ecu, const fw_request *asked, const uint8_t *data, uint8_t length);
 /* Have the ECU carry out a task. Whoever wants no answer is told "pending" only when it is due: then there is an
  * answer. */
 fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, const fw_task *task);
 
 /* uds_tasks.c */
-fw_nrc fw_answer_reset(fw *ecu, const fw_request *asked);
 fw_nrc fw_answer_routine(fw *ecu, const fw_request *asked);
 fw_nrc fw_answer_download(fw *ecu, const fw_request *asked);
 fw_nrc fw_answer_block(fw *ecu, const fw_request *asked);

@@ -2,19 +2,22 @@
 #include "uds_request.h"
 
 #define QUIET 0x80u
-#define GROUPS 0x80u /* in `functions`: may be asked of a group */
-#define FUNCTIONS 0x0Fu
-#define ANY 0u /* length: judged by itself */
 
-static const struct {
-    uint8_t service, length, echo;
-    uint8_t functions; /* a bit for each sub-function 0 to 3; none: the service has no sub-functions */
-} services[] = {
-    {FW_SESSION, 2, 2, 0x0E | GROUPS}, {FW_RESET, 2, 2, 0x02},
-    {FW_READ, 3, 3, GROUPS},           {FW_COMMUNICATION, 3, 2, 0x0F | GROUPS},
-    {FW_ROUTINE, ANY, 4, 0x02},        {FW_DOWNLOAD, 11, 1, 0},
-    {FW_TRANSFER, ANY, 2, 0},          {FW_EXIT, 1, 1, 0},
-    {FW_PRESENT, 2, 2, 0x01 | GROUPS}, {FW_DTC, 2, 2, 0x06 | GROUPS},
+/* Behind the echo: P2 of 50 ms and P2* of 500 times 10 ms; a routine's 00, completed, is the first of them; and the
+ * longest block we take. */
+const uint8_t fw_answers[] = {0x00, 0x32, 0x01, 0xF4, 0x20, FW_BLOCK_MAX >> 8, FW_BLOCK_MAX & 0xFF};
+
+static const fw_service services[] = {
+    {FW_SESSION, 2, 2, 0x0E, true, 0, 4},
+    {FW_RESET, 2, 2, 0x02, false, 0, 0},
+    {FW_READ, 3, 3, 0, true, 0, 0},
+    {FW_COMMUNICATION, 3, 2, 0x0F, true, 0, 0},
+    {FW_ROUTINE, FW_ANY, 4, 0x02, false, 0, 1},
+    {FW_DOWNLOAD, 11, 1, 0, false, 4, 3},
+    {FW_TRANSFER, FW_ANY, 2, 0, false, 0, 0},
+    {FW_EXIT, 1, 1, 0, false, 0, 0},
+    {FW_PRESENT, 2, 2, 0x01, true, 0, 0},
+    {FW_DTC, 2, 2, 0x06, true, 0, 0},
 };
 
 static fw_nrc read_routine(fw_request *request)
@@ -43,7 +46,7 @@ static fw_nrc read_content(fw_request *request)
 {
     const uint8_t *octets = request->octets;
     bool is_known = true;
-    switch (request->service) {
+    switch (octets[0]) {
     case FW_ROUTINE:
         return read_routine(request);
     case FW_TRANSFER:
@@ -62,29 +65,27 @@ static fw_nrc read_content(fw_request *request)
 
 fw_nrc fw_read_request(fw_request *request, const uint8_t *octets, uint16_t length)
 {
-    size_t row = 0;
+    const fw_service *service = services;
     request->octets = octets;
     request->length = length;
-    request->service = octets[0];
     request->quiet = false;
-    while (services[row].service != octets[0]) {
-        if (++row == sizeof services / sizeof services[0]) {
+    while (service->service != octets[0]) {
+        if (++service == services + sizeof services / sizeof services[0]) {
             return FW_NRC_SERVICE;
         }
     }
-    request->echo = services[row].echo;
-    request->is_for_groups = services[row].functions & GROUPS;
-    if (services[row].functions & FUNCTIONS) {
+    request->service = service;
+    if (service->functions != 0) {
         if (length < 2) {
             return FW_NRC_LENGTH;
         }
         request->function = (uint8_t)(octets[1] & ~QUIET);
         request->quiet = octets[1] & QUIET;
-        if (request->function > 3 || !(services[row].functions >> request->function & 1)) {
+        if (request->function > 3 || !(service->functions >> request->function & 1)) {
             return FW_NRC_SUBFUNCTION;
         }
     }
-    if (services[row].length != ANY && length != services[row].length) {
+    if (service->length != FW_ANY && length != service->length) {
         return FW_NRC_LENGTH;
     }
     return read_content(request);

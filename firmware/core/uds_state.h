@@ -3,9 +3,9 @@
 #define FW_UDS_STATE_H
 
 struct fw_server {
-    uint64_t session_end;   /* S3; FW_NEVER: the default session, or a task is being carried out */
-    uint64_t traffic_check; /* while normal messages are silenced: when the interlock is looked at again */
-    uint64_t pending_at;    /* when "pending" is due; FW_NEVER: no task is being carried out */
+    uint32_t session_end;   /* S3, unless in the default session, or working; instants are the low 32 bits of `now` */
+    uint32_t traffic_check; /* when the interlock is looked at again, unless all is normal */
+    uint32_t pending_at;    /* when "pending" is due, if working */
     uint32_t left;          /* octets of the transfer that have not come */
     int16_t holder;         /* of the session; -1: nobody */
     int16_t last_counter;   /* of the block written last; -1: none yet */
@@ -13,6 +13,7 @@ struct fw_server {
     uint8_t session;        /* fw_session */
     uint8_t asker, service; /* of the task being carried out */
     bool messages, faults;  /* whether normal messages flow, and faults are recorded */
+    bool working;           /* a task is being carried out */
     bool transferring;
     bool exited;       /* the latest request ended a transfer; the same again is acknowledged again */
     bool said_pending; /* to the request being served: it is answered even if no answer was wanted */

@@ -12,9 +12,6 @@
  * they are refused by the ECU, as any other is. */
 static const uint8_t length_max_bits[] = {16, 14, 23, 18, 16, 14, 23, 26, 26, 0, 13, 13};
 
-static const uint8_t routine_data[] = {0x00}; /* completed */
-static const uint8_t download_data[] = {0x20, FW_BLOCK_MAX >> 8, FW_BLOCK_MAX & 0xFF};
-
 /* ----------------------------------------------------------------------------------------------------------- tasks */
 
 static fw_nrc answer_check(fw *ecu, const fw_request *asked)
@@ -44,37 +41,21 @@ static fw_nrc answer_check(fw *ecu, const fw_request *asked)
 
 fw_nrc fw_answer_routine(fw *ecu, const fw_request *asked)
 {
-    fw_nrc no;
+    bool is_erase = asked->routine == FW_ROUTINE_ERASE;
     if (asked->routine == FW_ROUTINE_PRECONDITIONS) {
-        no = fw_safe(ecu);
-    } else if (asked->routine == FW_ROUTINE_CHECK) {
-        no = answer_check(ecu, asked);
-    } else {
-        bool is_erase = asked->routine == FW_ROUTINE_ERASE;
-        no = is_erase ? fw_programming(ecu) : fw_delivering(ecu);
-        if (no == FW_DONE) {
-            ecu->server.transferring &= !is_erase;
-            no = fw_carry_out(ecu, asked, &(fw_task){.kind = is_erase ? FW_ERASE : FW_DEPENDENCIES});
-        }
+        return fw_safe(ecu);
     }
-    if (no == FW_DONE) {
-        fw_say(ecu, asked, routine_data, sizeof routine_data);
+    if (asked->routine == FW_ROUTINE_CHECK) {
+        return answer_check(ecu, asked);
     }
-    return no;
-}
-
-fw_nrc fw_answer_reset(fw *ecu, const fw_request *asked)
-{
-    fw_nrc no = fw_programming(ecu);
-    if (no == FW_DONE) {
-        no = fw_carry_out(ecu, asked, &(fw_task){.kind = FW_PREPARE_RESTART});
+    fw_nrc no = is_erase ? fw_programming(ecu) : fw_delivering(ecu);
+    if (no != FW_DONE) {
+        return no;
     }
-    if (no == FW_DONE) {
-        fw_say(ecu, asked, NULL, 0);
-        fw_restore_traffic(ecu);
-        fw_power_cycle(ecu);
+    if (is_erase) {
+        ecu->server.transferring = false;
     }
-    return no;
+    return fw_carry_out(ecu, asked, &(fw_task){.kind = is_erase ? FW_ERASE : FW_DEPENDENCIES});
 }
 
 /* ------------------------------------------------------------------------------------------------------- transfers */
@@ -111,7 +92,6 @@ fw_nrc fw_answer_download(fw *ecu, const fw_request *asked)
         server->left = size;
         server->next_counter = 1;
         server->last_counter = -1;
-        fw_say(ecu, asked, download_data, sizeof download_data);
     }
     return no;
 }
@@ -139,7 +119,6 @@ fw_nrc fw_answer_block(fw *ecu, const fw_request *asked)
         server->last_counter = counter;
         server->next_counter = (uint8_t)(counter + 1);
     }
-    fw_say(ecu, asked, NULL, 0);
     return FW_DONE;
 }
 
@@ -157,6 +136,5 @@ fw_nrc fw_answer_exit(fw *ecu, const fw_request *asked, bool again)
         server->transferring = false;
     }
     server->exited = true;
-    fw_say(ecu, asked, NULL, 0);
     return FW_DONE;
 }

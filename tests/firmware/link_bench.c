@@ -174,11 +174,9 @@ static void check(const fw_link *link)
 {
     size_t blocks = 0;
     for (const fw_peer *peer = link->peers; peer < link->peers + FW_PEERS_MAX; peer++) {
-        if (peer->in_until != FW_NEVER) {
-            assert(peer->in_count < peer->in_length && peer->in_length <= FW_BLOCK_MAX && peer->in_block > 0);
-            blocks += peer->in_length > FW_REQUEST_MAX;
-        }
-        assert((peer->out_at != FW_NEVER) == (peer->out_count > 0));
+        assert(peer->in_length <= FW_BLOCK_MAX);
+        assert(peer->in_length == 0 || (peer->in_count < peer->in_length && peer->in_block > 0));
+        blocks += peer->in_length > FW_REQUEST_MAX;
         assert(peer->out_count == 0 || peer->out_start + 1u + peer->queue[peer->out_start] <= peer->out_end);
         assert(peer->out_end <= FW_QUEUE_MAX);
         assert(peer->out_count > 0 || (peer->out_end == 0 && peer->tail_length == 0));
@@ -208,7 +206,7 @@ uint64_t bench_tick(bench *of, uint64_t now)
 
 uint64_t bench_deadline(const bench *of)
 {
-    uint64_t link = fw_link_deadline(&of->ecu.link), server = fw_server_deadline(&of->ecu.server);
+    uint64_t link = fw_link_deadline(&of->ecu), server = fw_server_deadline(&of->ecu);
     return link < server ? link : server;
 }
 
