@@ -27,6 +27,7 @@ from uptane.link.uds_objects import Object
 from uptane.model.ids import KeyId, Role
 from uptane.model.metadata import ForVehicle, ImageRepository, Root
 from uptane.model.reports import TimeAttestation
+from uptane.ports import Signer
 
 
 @pytest.fixture
