@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from secondary import refusals, state
@@ -41,25 +40,13 @@ _PHASES: Final = tuple(Phase)
 _SCHEMES: Final = tuple(Scheme)
 _LENGTHS: Final = (32, 33)  # of public keys, by scheme
 KEY_LENGTH: Final = 34  # sizeof(fw_key) of profile S
-_TIME_HEAD: Final = struct.Struct("<QQBB6x")  # as the C core's machines have it in memory: all of them little-endian
-
-
-@dataclass(slots=True)
-class Cursor:
-    """Reads big-endian fields one after the other."""
-
-    octets: bytes
-    at: int = 0
-
-    def take(self, length: int) -> bytes:
-        """The next octets."""
-        assert self.at + length <= len(self.octets), "a record that is too short"
-        self.at += length
-        return self.octets[self.at - length : self.at]
-
-    def number(self, length: int = 4) -> int:
-        """The next octets as a number."""
-        return int.from_bytes(self.take(length))
+# As the C core's machines have it in memory: all of them little-endian.
+_TIME_HEAD: Final = struct.Struct("<QQBB6x")
+_INSTALLATION: Final = struct.Struct("<10B2xIIIII32sB33s2x")
+_IMAGE: Final = struct.Struct("<B128s3xII32s")
+_PAIR: Final = struct.Struct("<32sI")
+_REFUSAL: Final = struct.Struct("<H2xI")
+_PROGRESS: Final = struct.Struct(f"<B3xI{TAG_LENGTH}s")
 
 
 class Translator:
@@ -98,56 +85,46 @@ class Translator:
 
 def installation(octets: bytes) -> Installation:
     """An installation as firmware/core/record.c lays it out."""
-    at = Cursor(octets)
-    assert at.number(1) == _FORMAT
-    state_, outcome, home, running, phase, flags, tried = at.take(7)
-    version, released, boots, erases, under = (at.number() for _ in range(5))
-    bundle = Bundle(at.take(32)) if flags & 1 else None
-    coordinator = _key(at)
-    images = [_image(at) if flags & bit else None for bit in (2, 4)]
+    form, state_, outcome, home, running, phase, *more = _INSTALLATION.unpack_from(octets)
+    has_bundle, first, second, tried, version, released, boots, erases, under, bundle, scheme, key = more
+    assert form == _FORMAT
+    pairs = octets[_INSTALLATION.size + 2 * _IMAGE.size :]
+    images = [_image(each) for each in _IMAGE.iter_unpack(octets[_INSTALLATION.size :][: 2 * _IMAGE.size])]
     return Installation(
-        images=(images[0], images[1]),
+        images=(images[0] if first else None, images[1] if second else None),
         state=_STATES[state_],
         outcome=_OUTCOMES[outcome],
         home=home,
         running=running,
-        bundle=bundle,
+        bundle=Bundle(bundle) if has_bundle else None,
         targets_version=version,
-        coordinator=coordinator,
+        coordinator=None if scheme == _NONE else PublicKey(_SCHEMES[scheme], key[: _LENGTHS[scheme]]),
         last_phase=None if phase == _NONE else _PHASES[phase],
         released_counter=released,
         boots=boots,
         erases=erases,
         erases_under=under,
-        rolled_back=tuple((Bundle(at.take(32)), at.number()) for _ in range(tried)),
+        rolled_back=tuple((Bundle(each), under_) for each, under_ in _PAIR.iter_unpack(pairs[: tried * _PAIR.size])),
     )
 
 
-def _key(at: Cursor) -> PublicKey | None:
-    scheme = at.number(1)
-    octets = at.take(at.number(2))
-    return None if scheme == _NONE else PublicKey(_SCHEMES[scheme], octets)
-
-
-def _image(at: Cursor) -> InstalledImage:
-    filename = Filename(at.take(at.number(1)).decode("ascii"))
-    length, counter = at.number(), at.number()
-    return InstalledImage(filename, length, at.take(32), counter)
+def _image(fields: tuple[int, bytes, int, int, bytes]) -> InstalledImage:
+    count, text, length, counter, sha256 = fields
+    return InstalledImage(Filename(text[:count].decode("ascii")), length, sha256, counter)
 
 
 def refused(octets: bytes) -> list[tuple[int, int]]:
     """Counts of refusals, by check (firmware/core/refusals.c)."""
-    at = Cursor(octets)
-    assert at.number(1) == _FORMAT
-    return [(at.number(2), at.number()) for _ in range((len(octets) - 1) // 6)]
+    form, kinds = octets[:2]
+    assert form == _FORMAT
+    return list(_REFUSAL.iter_unpack(octets[4:][: kinds * _REFUSAL.size]))
 
 
 def progress(octets: bytes) -> Progress:
     """How far a download goes (firmware/core/slots.c)."""
-    at = Cursor(octets)
-    assert at.number(1) == _FORMAT
-    offset = at.number()
-    return Progress(at.take(TAG_LENGTH), offset)
+    form, offset, tag = _PROGRESS.unpack(octets)
+    assert form == _FORMAT
+    return Progress(tag, offset)
 
 
 def _time(octets: bytes) -> bytes:

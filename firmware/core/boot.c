@@ -8,40 +8,22 @@
 
 #include "states.h"
 
-fw_check fw_store_installation(fw_store *store, const fw_installation *installation)
-{
-    uint8_t octets[FW_INSTALLATION_RECORD_MAX];
-    uint16_t length = fw_installation_dump(installation, octets);
-    return fw_store_put(store, FW_RECORD_INSTALLATION, octets, length) ? FW_OK : FW_STORAGE;
-}
-
 fw_start fw_load_installation(fw_store *store, const fw_facts *facts, fw_installation *installation)
 {
-    uint8_t octets[FW_INSTALLATION_RECORD_MAX];
-    uint16_t length = fw_store_length(store, FW_RECORD_INSTALLATION);
-    length = length < sizeof octets ? length : (uint16_t)sizeof octets; /* behind it is what newer software knows of */
-    if (!fw_store_has(store, FW_RECORD_INSTALLATION)) {
-        fw_installation_factory(installation, &facts->factory);
-        return (store->damaged & 1u << FW_RECORD_INSTALLATION) != 0 ? FW_NO_INSTALLATION : FW_UP;
+    if (fw_store_has(store, FW_RECORD_INSTALLATION)) {
+        return fw_installation_load(installation, store) ? FW_UP : FW_NO_INSTALLATION;
     }
-    return fw_store_get(store, FW_RECORD_INSTALLATION, 0, octets, length) &&
-                   fw_installation_load(installation, octets, length)
-               ? FW_UP
-               : FW_NO_INSTALLATION;
+    fw_installation_factory(installation, &facts->factory);
+    return (store->damaged & 1u << FW_RECORD_INSTALLATION) != 0 ? FW_NO_INSTALLATION : FW_UP;
 }
 
 fw_check fw_boot(fw_store *store, fw_installation *installation, fw_check *blamed)
 {
-    fw_installation next;
-    (void)fw_installation_boot(installation, &next);
-    *blamed = next.outcome != installation->outcome ? fw_blamed(next.outcome) : FW_OK;
-    if (!fw_same_installation(&next, installation)) {
-        if (fw_store_installation(store, &next) != FW_OK) {
-            return FW_STORAGE;
-        }
-        *installation = next;
-    }
-    return FW_OK;
+    fw_installation before = *installation;
+    fw_installation_boot(installation);
+    *blamed = installation->outcome != before.outcome ? fw_blamed(installation->outcome) : FW_OK;
+    bool same = fw_same_installation(installation, &before);
+    return same || fw_installation_store(installation, store) ? FW_OK : FW_STORAGE;
 }
 
 fw_start fw_choose_slot(fw_port *port, const fw_facts *facts, uint8_t *slot)

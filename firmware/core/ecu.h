@@ -28,7 +28,6 @@ bool fw_is_reverting(const fw *ecu); /* the new image runs still though it was g
 uint32_t fw_held_octets(const fw *ecu); /* of the assigned image, in the other slot */
 
 /* boot.c: without link and crypto, for boot stubs too */
-fw_check fw_store_installation(fw_store *store, const fw_installation *installation);
 fw_start fw_load_installation(fw_store *store, const fw_facts *facts, fw_installation *installation);
 fw_check fw_boot(fw_store *store, fw_installation *installation, fw_check *blamed);
 

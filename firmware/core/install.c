@@ -10,17 +10,18 @@
 
 #include <string.h>
 
-/* Move to another record of the installation, durably first; nothing happens when it is the same. */
-static fw_check move(fw *ecu, const fw_installation *next)
+/* Move to another record of the installation, if `check` does not refuse it, durably first; nothing happens when it is
+ * the same. */
+static fw_check moved(fw *ecu, fw_check check, const fw_installation *next)
 {
-    if (fw_same_installation(next, &ecu->installation)) {
-        return FW_OK;
+    if (check != FW_OK || fw_same_installation(next, &ecu->installation)) {
+        return check;
     }
-    fw_check check = fw_store_installation(&ecu->store, next);
-    if (check == FW_OK) {
-        ecu->installation = *next;
+    if (!fw_installation_store(next, &ecu->store)) {
+        return FW_STORAGE;
     }
-    return check;
+    ecu->installation = *next;
+    return FW_OK;
 }
 
 /* That verified metadata that still stand assign something. */
@@ -55,27 +56,23 @@ uint32_t fw_held_octets(const fw *ecu)
 
 fw_check fw_install_erase(fw *ecu)
 {
-    fw_installation next;
-    uint32_t erases = ecu->installation.erases, erases_under = ecu->installation.erases_under;
+    fw_installation next = ecu->installation;
+    uint32_t erases = next.erases, erases_under = next.erases_under;
     fw_check check = allowed(ecu);
     if (check != FW_OK) {
         return check;
     }
     if (ecu->untouched && is_for_entry(ecu)) { /* erased for it already: left as it is */
-        return fw_installation_write(&ecu->installation, &next);
+        return fw_installation_write(&next);
     }
-    check = fw_installation_erase(&ecu->installation, &ecu->held.targets, &next);
-    if (check == FW_OK) {
-        check = move(ecu, &next);
-    }
+    check = moved(ecu, fw_installation_erase(&next, &ecu->held.targets), &next);
     if (check != FW_OK) {
         return check;
     }
     ecu->untouched = false;
     if (!fw_slots_erase(ecu, ecu->held.targets.entry.digest)) {
-        next = ecu->installation;
-        fw_installation_spare(&next, erases, erases_under); /* it wore nothing, or the page is worn already */
-        (void)move(ecu, &next);
+        fw_installation_spare(&next, erases, erases_under); /* it wore nothing, or what is worn already */
+        (void)moved(ecu, FW_OK, &next);
         return FW_STORAGE;
     }
     ecu->untouched = true;
@@ -84,13 +81,13 @@ fw_check fw_install_erase(fw *ecu)
 
 fw_check fw_install_begin(fw *ecu, uint32_t offset, uint32_t size)
 {
-    fw_installation next;
+    fw_installation next = ecu->installation;
     fw_check check = allowed(ecu);
     if (check == FW_OK) {
-        check = fw_installation_wanted(&ecu->installation, &ecu->held.targets);
+        check = fw_installation_wanted(&next, &ecu->held.targets);
     }
     if (check == FW_OK) {
-        check = fw_installation_write(&ecu->installation, &next);
+        check = fw_installation_write(&next);
     }
     if (check != FW_OK) {
         return check;
@@ -102,17 +99,17 @@ fw_check fw_install_begin(fw *ecu, uint32_t offset, uint32_t size)
     if (offset != held || size != ecu->held.targets.entry.image.length - held) {
         return FW_LINK_RANGE;
     }
-    return move(ecu, &next);
+    return moved(ecu, FW_OK, &next);
 }
 
 fw_check fw_install_check(fw *ecu)
 {
-    fw_installation next;
+    fw_installation next = ecu->installation;
     fw_content content;
     const fw_entry *entry = &ecu->held.targets.entry;
     fw_check check = allowed(ecu);
     if (check == FW_OK) {
-        check = fw_installation_wanted(&ecu->installation, &ecu->held.targets);
+        check = fw_installation_wanted(&next, &ecu->held.targets);
     }
     if (check != FW_OK) {
         return check;
@@ -123,12 +120,12 @@ fw_check fw_install_check(fw *ecu)
     if (!fw_slots_sync(ecu)) { /* the end of the transfer may have been lost to a power cut */
         return FW_STORAGE;
     }
-    fw_slots_hash(ecu, fw_other(&ecu->installation), entry->image.length, entry->has_sha512, &content);
-    check = fw_installation_prepare(&ecu->installation, &ecu->held.targets, &content, &next);
+    fw_slots_hash(ecu, fw_other(&next), entry->image.length, entry->has_sha512, &content);
+    check = fw_installation_prepare(&next, &ecu->held.targets, &content);
     if (check == FW_INSTALL_HASH || check == FW_INSTALL_LENGTH) {
         fw_slots_forget(ecu); /* it has to be erased and written again */
     }
-    return check == FW_OK ? move(ecu, &next) : check;
+    return moved(ecu, check, &next);
 }
 
 fw_check fw_install_dependencies(fw *ecu)
@@ -141,22 +138,21 @@ fw_check fw_install_dependencies(fw *ecu)
 
 fw_check fw_install_prepare_restart(fw *ecu)
 {
-    const fw_installation *now = &ecu->installation;
-    fw_installation next;
+    fw_installation next = ecu->installation;
     fw_content content;
     if (ecu->testing && fw_is_unproven(ecu)) {
         return FW_INSTALL_STATE; /* whoever could restart it now, could have it given up as unbootable */
     }
-    if (now->state != FW_PREPARED || (now->last_phase != FW_ACTIVATE && now->coordinator.scheme != FW_NO_KEY)) {
+    if (next.state != FW_PREPARED || (next.last_phase != FW_ACTIVATE && next.coordinator.scheme != FW_NO_KEY)) {
         return FW_OK;
     }
     fw_check check = fw_recheck(ecu);
     if (check != FW_OK) {
         return check;
     }
-    fw_slots_hash(ecu, fw_other(now), now->images[fw_other(now)].length, false, &content);
-    check = fw_installation_start(now, &ecu->held.targets, &content, ecu->held.attested, &next);
-    return check == FW_OK ? move(ecu, &next) : check;
+    fw_slots_hash(ecu, fw_other(&next), fw_other_image(&next)->length, false, &content);
+    check = fw_installation_start(&next, &ecu->held.targets, &content, ecu->held.attested);
+    return moved(ecu, check, &next);
 }
 
 static bool is_proving(uint8_t state)
@@ -176,12 +172,11 @@ bool fw_is_reverting(const fw *ecu)
 
 fw_check fw_install_follow(fw *ecu)
 {
-    fw_installation next;
-    if (!ecu->held.targets.present) {
-        return FW_OK;
+    fw_installation next = ecu->installation;
+    if (ecu->held.targets.present) {
+        fw_installation_follow(&next, &ecu->held.targets);
     }
-    fw_installation_follow(&ecu->installation, &ecu->held.targets, &next);
-    return move(ecu, &next);
+    return moved(ecu, FW_OK, &next);
 }
 
 /* Refusals are counted from release to release. */
@@ -198,30 +193,26 @@ static fw_check forget_refusals(fw *ecu)
 
 fw_check fw_install_obey(fw *ecu, fw_phase phase)
 {
-    fw_installation next;
-    bool released = ecu->installation.state == FW_RELEASED;
-    fw_check check = fw_installation_obey(&ecu->installation, phase, &next);
-    if (check == FW_OK) {
-        check = move(ecu, &next);
-    }
+    fw_installation next = ecu->installation;
+    bool released = next.state == FW_RELEASED;
+    fw_check check = fw_installation_obey(&next, phase);
+    check = moved(ecu, check, &next);
     return check == FW_OK && next.state == FW_RELEASED && !released ? forget_refusals(ecu) : check;
 }
 
 /* Without a coordinator a passed test confirms the image at once, in one record. */
 fw_check fw_install_vote(fw *ecu, bool passed, fw_check *blamed)
 {
-    fw_installation next;
+    fw_installation next = ecu->installation;
     *blamed = FW_OK;
     if (!fw_is_unproven(ecu)) {
         return FW_OK; /* rolled back by order while the test ran */
     }
-    fw_check check = fw_installation_vote(&ecu->installation, passed, &next);
+    fw_check check = fw_installation_vote(&next, passed);
     if (check == FW_OK && next.state == FW_VOTED && next.coordinator.scheme == FW_NO_KEY) {
-        check = fw_installation_confirm(&next, &next);
+        check = fw_installation_confirm(&next);
     }
-    if (check == FW_OK) {
-        check = move(ecu, &next);
-    }
+    check = moved(ecu, check, &next);
     if (check != FW_OK) {
         return check;
     }

@@ -2,19 +2,12 @@
  *
  *     idle -> prepared -> trial -> voted -> committed -> released
  *
- * What holds: every function judges first and writes `*next` last, so a refusal leaves it as it was, and `now` and
- * `next` may be one. No boot decision consults time. Whoever calls makes the next record durable before acting by it.
+ * What holds: every function judges first and writes last, so a refusal leaves the record as it was. No boot decision
+ * consults time. Whoever calls makes the next record durable before acting by it.
  */
 #include "states.h"
 
 #include <string.h>
-
-static void copy(fw_installation *next, const fw_installation *now)
-{
-    if (next != now) {
-        *next = *now;
-    }
-}
 
 static bool same_bundle(const fw_installation *now, const fw_targets *assigned)
 {
@@ -37,47 +30,48 @@ static bool holds(const fw_installation *now, uint8_t slot, const fw_image *imag
     return now->known[slot] && fw_same_image(&now->images[slot], image);
 }
 
-static void forget(fw_installation *next)
+/* Whatever the other slot held is known no more. */
+static void forget(fw_installation *now)
 {
-    uint8_t slot = fw_other(next);
-    next->known[slot] = false;
-    memset(&next->images[slot], 0, sizeof next->images[slot]);
+    now->known[fw_other(now)] = false;
+    memset(&now->images[fw_other(now)], 0, sizeof now->images[0]);
 }
 
-static void release(fw_installation *next)
+static void release(fw_installation *now)
 {
-    uint32_t counter = next->images[fw_other(next)].release_counter;
-    next->state = FW_RELEASED;
-    next->home = fw_other(next);
-    next->released_counter = counter > next->released_counter ? counter : next->released_counter;
-    next->boots = 0;
+    uint32_t counter = fw_other_image(now)->release_counter;
+    now->state = FW_RELEASED;
+    now->home = fw_other(now);
+    now->released_counter = counter > now->released_counter ? counter : now->released_counter;
+    now->boots = 0;
 }
 
 /* Back to the released software, at the next boot. This bundle is not tried again under these Targets. */
-static void revert(fw_installation *next, uint8_t outcome)
+static void revert(fw_installation *now, uint8_t outcome)
 {
-    fw_tried pair = {.targets_version = next->targets_version};
-    memcpy(pair.bundle, next->bundle, FW_BUNDLE_LENGTH);
+    fw_tried pair = {.targets_version = now->targets_version};
+    memcpy(pair.bundle, now->bundle, FW_BUNDLE_LENGTH);
     uint8_t kept = 0;
-    for (uint8_t i = 0; i < next->rolled_back_count; i++) {
-        if (memcmp(&next->rolled_back[i], &pair, sizeof pair) != 0) {
-            next->rolled_back[kept++] = next->rolled_back[i];
+    for (uint8_t i = 0; i < now->rolled_back_count; i++) {
+        if (memcmp(&now->rolled_back[i], &pair, sizeof pair) != 0) {
+            now->rolled_back[kept++] = now->rolled_back[i];
         }
     }
     if (kept == FW_ROLLED_BACK_MAX) {
-        memmove(&next->rolled_back[0], &next->rolled_back[1], (FW_ROLLED_BACK_MAX - 1) * sizeof pair);
+        memmove(&now->rolled_back[0], &now->rolled_back[1], (FW_ROLLED_BACK_MAX - 1) * sizeof pair);
         kept--;
     }
-    next->rolled_back[kept++] = pair;
-    next->rolled_back_count = kept;
-    next->state = FW_IDLE;
-    next->outcome = outcome;
-    next->boots = 0;
+    now->rolled_back[kept++] = pair;
+    now->rolled_back_count = kept;
+    now->state = FW_IDLE;
+    now->outcome = outcome;
+    now->boots = 0;
 }
 
 void fw_installation_factory(fw_installation *made, const fw_image *image)
 {
     memset(made, 0, sizeof *made);
+    made->format = FW_INSTALLATION_FORMAT;
     made->last_phase = FW_NO_PHASE;
     made->coordinator.scheme = FW_NO_KEY;
     made->known[0] = true;
@@ -104,44 +98,44 @@ fw_check fw_installation_wanted(const fw_installation *now, const fw_targets *as
     return holds(now, now->home, image) ? FW_INSTALL_STATE : FW_OK; /* this image runs already */
 }
 
-fw_check fw_installation_erase(const fw_installation *now, const fw_targets *assigned, fw_installation *next)
+static fw_check check_free(const fw_installation *now, fw_event event)
 {
-    fw_check check = fw_installation_wanted(now, assigned);
-    if (check != FW_OK) {
-        return check;
-    }
-    uint8_t state = fw_next_state(now->state, FW_EVENT_ERASE);
-    if (state == FW_NO_STATE || !is_other_free(now)) {
-        return FW_INSTALL_STATE;
-    }
-    uint32_t spent = now->erases_under == assigned->version ? now->erases : 0;
-    if (holds(now, fw_other(now), &assigned->entry.image) || spent >= FW_ERASES_PER_TARGETS_MAX) {
-        return FW_INSTALL_ERASES;
-    }
-    copy(next, now);
-    forget(next);
-    next->state = state;
-    next->erases = spent + 1;
-    next->erases_under = assigned->version;
-    return FW_OK;
+    return fw_next_state(now->state, event) != FW_NO_STATE && is_other_free(now) ? FW_OK : FW_INSTALL_STATE;
 }
 
+fw_check fw_installation_erase(fw_installation *now, const fw_targets *assigned)
+{
+    uint32_t spent = now->erases_under == assigned->version ? now->erases : 0;
+    fw_check check = fw_installation_wanted(now, assigned);
+    if (check == FW_OK) {
+        check = check_free(now, FW_EVENT_ERASE);
+    }
+    if (check == FW_OK &&
+        (holds(now, fw_other(now), &assigned->entry.image) || spent >= FW_ERASES_PER_TARGETS_MAX)) {
+        check = FW_INSTALL_ERASES;
+    }
+    if (check == FW_OK) {
+        forget(now);
+        now->erases = spent + 1;
+        now->erases_under = assigned->version;
+    }
+    return check;
+}
+
+/* The erase was refused by storage: it does not count. */
 void fw_installation_spare(fw_installation *now, uint32_t erases, uint32_t erases_under)
 {
     now->erases = erases;
     now->erases_under = erases_under;
 }
 
-fw_check fw_installation_write(const fw_installation *now, fw_installation *next)
+fw_check fw_installation_write(fw_installation *now)
 {
-    uint8_t state = fw_next_state(now->state, FW_EVENT_WRITE);
-    if (state == FW_NO_STATE || !is_other_free(now)) {
-        return FW_INSTALL_STATE;
+    fw_check check = check_free(now, FW_EVENT_WRITE);
+    if (check == FW_OK) {
+        forget(now);
     }
-    copy(next, now);
-    forget(next);
-    next->state = state;
-    return FW_OK;
+    return check;
 }
 
 /* Refuse octets that are not the ones of the entry's image. Every listed hash has to match. */
@@ -160,68 +154,68 @@ static fw_check check_content(const fw_entry *entry, const fw_content *content)
     return FW_OK;
 }
 
-fw_check fw_installation_prepare(const fw_installation *now, const fw_targets *assigned, const fw_content *content,
-                                 fw_installation *next)
+/* Of these very Targets from now on; which phase comes next, if any was given, is another matter. */
+static void bind(fw_installation *now, const fw_targets *assigned)
 {
-    uint8_t state = fw_next_state(now->state, FW_EVENT_PREPARE);
+    now->targets_version = assigned->version;
+    now->coordinator = assigned->coordinator;
+}
+
+fw_check fw_installation_prepare(fw_installation *now, const fw_targets *assigned, const fw_content *content)
+{
     bool again = now->state == FW_PREPARED;
-    if (state == FW_NO_STATE || (again && !(same_bundle(now, assigned) && now->targets_version == assigned->version))) {
+    if (fw_next_state(now->state, FW_EVENT_PREPARE) == FW_NO_STATE ||
+        (again && !(same_bundle(now, assigned) && now->targets_version == assigned->version))) {
         return FW_INSTALL_STATE;
     }
     fw_check check = fw_installation_wanted(now, assigned);
+    if (check == FW_OK) {
+        check = check_free(now, FW_EVENT_PREPARE);
+    }
+    if (check == FW_OK) {
+        check = check_content(&assigned->entry, content);
+    }
     if (check != FW_OK) {
         return check;
     }
-    if (!is_other_free(now)) {
-        return FW_INSTALL_STATE;
-    }
-    check = check_content(&assigned->entry, content);
-    if (check != FW_OK) {
-        return check;
-    }
-    copy(next, now);
-    next->known[fw_other(next)] = true;
-    next->images[fw_other(next)] = assigned->entry.image;
+    now->known[fw_other(now)] = true;
+    now->images[fw_other(now)] = assigned->entry.image;
     if (!again) {
-        next->state = state;
-        next->outcome = FW_OUTCOME_NONE;
-        next->has_bundle = true;
-        memcpy(next->bundle, assigned->bundle, FW_BUNDLE_LENGTH);
-        next->targets_version = assigned->version;
-        next->coordinator = assigned->coordinator;
-        next->last_phase = FW_NO_PHASE;
-        next->boots = 0;
+        now->state = FW_PREPARED;
+        now->outcome = FW_OUTCOME_NONE;
+        now->has_bundle = true;
+        memcpy(now->bundle, assigned->bundle, FW_BUNDLE_LENGTH);
+        now->last_phase = FW_NO_PHASE;
+        now->boots = 0;
+        bind(now, assigned);
     }
     return FW_OK;
 }
 
 /* Bound to the newer Targets when the bundle is the same, cancelled when it is not; only while nobody ordered to
  * activate. */
-void fw_installation_follow(const fw_installation *now, const fw_targets *assigned, fw_installation *next)
+void fw_installation_follow(fw_installation *now, const fw_targets *assigned)
 {
-    copy(next, now);
-    if (next->state != FW_PREPARED || next->last_phase != FW_NO_PHASE) {
+    if (now->state != FW_PREPARED || now->last_phase != FW_NO_PHASE) {
         return;
     }
-    if (same_bundle(next, assigned)) {
+    if (same_bundle(now, assigned)) {
         /* A rotation may have brought a lower version: bound to the higher one, the ECU would take nobody's orders. */
-        next->targets_version = assigned->version;
-        next->coordinator = assigned->coordinator;
+        bind(now, assigned);
         return;
     }
-    next->state = FW_IDLE;
-    next->has_bundle = false;
-    memset(next->bundle, 0, FW_BUNDLE_LENGTH);
-    next->targets_version = 0;
-    memset(&next->coordinator, 0, sizeof next->coordinator);
-    next->coordinator.scheme = FW_NO_KEY;
+    now->state = FW_IDLE;
+    now->has_bundle = false;
+    memset(now->bundle, 0, FW_BUNDLE_LENGTH);
+    now->targets_version = 0;
+    memset(&now->coordinator, 0, sizeof now->coordinator);
+    now->coordinator.scheme = FW_NO_KEY;
 }
 
 /* The order is verified, for this very bundle. The latest one again changes nothing: a lost reply wedges nobody. */
-fw_check fw_installation_obey(const fw_installation *now, fw_phase phase, fw_installation *next)
+fw_check fw_installation_obey(fw_installation *now, fw_phase phase)
 {
     if (phase == (fw_phase)now->last_phase) {
-        copy(next, now);
         return FW_OK;
     }
     if (!fw_may_follow(now->last_phase, phase)) {
@@ -231,24 +225,21 @@ fw_check fw_installation_obey(const fw_installation *now, fw_phase phase, fw_ins
     if (state == FW_NO_STATE) {
         return FW_INSTALL_STATE;
     }
-    copy(next, now);
-    next->last_phase = (uint8_t)phase;
+    now->last_phase = (uint8_t)phase;
     if (phase == FW_RELEASE) {
-        release(next);
+        release(now);
     } else if (phase == FW_ROLL_BACK) {
-        revert(next, next->state == FW_IDLE ? next->outcome : (uint8_t)FW_ROLLED_BACK);
+        revert(now, now->state == FW_IDLE ? now->outcome : (uint8_t)FW_ROLLED_BACK);
     } else {
-        next->state = state;
-        next->outcome = phase == FW_COMMIT ? (uint8_t)FW_INSTALLED : next->outcome;
+        now->state = state;
+        now->outcome = phase == FW_COMMIT ? (uint8_t)FW_INSTALLED : now->outcome;
     }
     return FW_OK;
 }
 
-fw_check fw_installation_start(const fw_installation *now, const fw_targets *assigned, const fw_content *content,
-                               bool attested, fw_installation *next)
+fw_check fw_installation_start(fw_installation *now, const fw_targets *assigned, const fw_content *content, bool attested)
 {
-    uint8_t state = fw_next_state(now->state, FW_EVENT_START);
-    if (state == FW_NO_STATE) {
+    if (fw_next_state(now->state, FW_EVENT_START) == FW_NO_STATE) {
         return FW_INSTALL_STATE;
     }
     if (!attested) {
@@ -258,13 +249,12 @@ fw_check fw_installation_start(const fw_installation *now, const fw_targets *ass
     if (now->last_phase != FW_ACTIVATE && (now->coordinator.scheme != FW_NO_KEY || !same_bundle(now, assigned))) {
         return FW_INSTALL_STATE;
     }
-    const fw_image *image = &now->images[fw_other(now)];
+    const fw_image *image = fw_other_image(now);
     if (content->length != image->length || memcmp(content->sha256, image->sha256, FW_SHA256_LENGTH) != 0) {
         return FW_INSTALL_HASH; /* the slot has changed since it was prepared */
     }
-    copy(next, now);
-    next->state = state;
-    next->boots = 0;
+    now->state = FW_TRIAL;
+    now->boots = 0;
     return FW_OK;
 }
 
@@ -277,48 +267,44 @@ static fw_event boot_event(const fw_installation *now)
     return confirmed_once && now->boots >= FW_BOOT_ATTEMPTS_MAX ? FW_EVENT_FALL_BACK : FW_EVENT_BOOT;
 }
 
-uint8_t fw_installation_boot(const fw_installation *now, fw_installation *next)
+void fw_installation_boot(fw_installation *now)
 {
     fw_event event = boot_event(now);
     uint8_t state = fw_next_state(now->state, event);
-    copy(next, now);
     if (is_running_new(state)) {
-        next->running = fw_other(next);
-        next->boots++;
+        now->running = fw_other(now);
+        now->boots++;
     } else {
-        if (is_running_new(next->state)) {
-            revert(next, event == FW_EVENT_FALL_BACK ? FW_UNBOOTABLE : FW_ROLLED_BACK);
+        if (is_running_new(now->state)) {
+            revert(now, event == FW_EVENT_FALL_BACK ? FW_UNBOOTABLE : FW_ROLLED_BACK);
         }
-        next->running = next->home;
+        now->running = now->home;
     }
-    next->state = state;
-    return next->running;
+    now->state = state;
 }
 
 /* Once voted, a passed test says that the image came up; a failed one is counted by the next boots. */
-fw_check fw_installation_vote(const fw_installation *now, bool passed, fw_installation *next)
+fw_check fw_installation_vote(fw_installation *now, bool passed)
 {
     uint8_t state = fw_next_state(now->state, passed ? FW_EVENT_PASSED : FW_EVENT_FAILED);
     if (state == FW_NO_STATE || is_other_free(now)) {
         return FW_INSTALL_STATE;
     }
-    copy(next, now);
     if (state == FW_IDLE) {
-        revert(next, FW_SELF_TEST_FAILED);
+        revert(now, FW_SELF_TEST_FAILED);
         return FW_OK;
     }
-    next->state = state;
-    next->boots = passed ? 0 : next->boots;
+    now->state = state;
+    now->boots = passed ? 0 : now->boots;
     return FW_OK;
 }
 
-fw_check fw_installation_confirm(const fw_installation *now, fw_installation *next)
+fw_check fw_installation_confirm(fw_installation *now)
 {
     if (fw_next_state(now->state, FW_EVENT_CONFIRM) == FW_NO_STATE || now->coordinator.scheme != FW_NO_KEY) {
         return FW_INSTALL_STATE;
     }
-    copy(next, now);
-    next->outcome = FW_INSTALLED;
-    release(next);
+    now->outcome = FW_INSTALLED;
+    release(now);
     return FW_OK;
 }

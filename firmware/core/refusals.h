@@ -11,7 +11,7 @@
 #include "store.h"
 
 typedef struct {
-    uint8_t kinds;
+    uint8_t format, kinds;
     struct {
         uint16_t check;
         uint32_t count;
@@ -21,7 +21,7 @@ typedef struct {
 /* One more of `check`; true when its count has reached one that is worth a write: 1, 2, 4, 8, ... */
 bool fw_refusals_count(fw_refusals *refusals, fw_check check);
 
-bool fw_refusals_store(const fw_refusals *refusals, fw_store *store);
+bool fw_refusals_store(fw_refusals *refusals, fw_store *store);
 
 /* What is stored; codes of checks this software does not know are left out. A record that cannot be read stops
  * nobody from booting, and is counted. */

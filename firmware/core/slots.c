@@ -1,53 +1,59 @@
 /* Writing and reading the slots (twin of secondary/shell/slots.py).
  *
- * The record of a slot, numbers big-endian: format 1, octets (4), tag (32).
+ * The record of a slot: format 1 and three zeros, octets (4, little-endian), tag (32).
  */
 #include "state.h"
 
 #include "ecu.h"
-#include "octets.h"
 
 #include <string.h>
 
 #define FORMAT 1u
-#define RECORD (1u + 4u + FW_SHA256_LENGTH)
+#define RECORD offsetof(fw_progress, present)
 #define PIECE 128u    /* read at once: on the stack */
 #define BREATH 1024u  /* hashed between two breaths: 2 ms on a small controller */
+
+_Static_assert(offsetof(fw_progress, next_offset) == 4 && RECORD == 8 + FW_SHA256_LENGTH, "the record is as described");
 
 static fw_record record_of(uint8_t slot)
 {
     return slot == 0 ? FW_RECORD_SLOT_0 : FW_RECORD_SLOT_1;
 }
 
+static fw_progress *other(fw *ecu)
+{
+    return &ecu->progress[fw_other(&ecu->installation)];
+}
+
+static uint32_t page_of(const fw *ecu)
+{
+    return fw_port_geometry(ecu->port)->page;
+}
+
 static uint32_t step(const fw *ecu)
 {
-    uint32_t page = fw_port_geometry(ecu->port)->page;
-    return page > FW_PROGRESS_STEP ? page : FW_PROGRESS_STEP;
+    return page_of(ecu) > FW_PROGRESS_STEP ? page_of(ecu) : FW_PROGRESS_STEP;
 }
 
 static void load(fw *ecu, uint8_t slot)
 {
-    uint8_t octets[RECORD];
     fw_progress *progress = &ecu->progress[slot];
-    if (!fw_store_get(&ecu->store, record_of(slot), 0, octets, RECORD) || octets[0] != FORMAT ||
-        fw_get_u32(octets + 1) > fw_port_geometry(ecu->port)->slot_size) {
-        return; /* it has to be erased first */
+    progress->present = fw_store_get(&ecu->store, record_of(slot), 0, progress, RECORD) && progress->format == FORMAT &&
+                        progress->next_offset <= fw_port_geometry(ecu->port)->slot_size;
+    if (!progress->present) {
+        memset(progress, 0, sizeof *progress); /* it has to be erased first */
     }
-    progress->present = true;
-    progress->next_offset = fw_get_u32(octets + 1);
-    memcpy(progress->tag, octets + 5, FW_SHA256_LENGTH);
 }
 
 /* The end of the download into the other slot, as its progress tells. */
 static void turn(fw *ecu)
 {
-    uint8_t slot = fw_other(&ecu->installation);
-    uint32_t octets = ecu->progress[slot].next_offset;
+    uint32_t octets = other(ecu)->next_offset;
     memset(&ecu->download, 0, sizeof ecu->download);
-    ecu->download.slot = slot;
-    ecu->download.at = octets;
     ecu->download.recorded = octets;
     ecu->download.suspect = octets + step(ecu) + FW_BLOCK_MAX; /* at most, when power failed before the next record */
+    ecu->download.pen.at = octets;
+    ecu->download.pen.area = fw_other(&ecu->installation);
 }
 
 void fw_slots_load(fw *ecu)
@@ -57,159 +63,96 @@ void fw_slots_load(fw *ecu)
     turn(ecu);
 }
 
-static bool store_progress(fw *ecu, uint8_t slot, uint32_t octets)
+static bool store_progress(fw *ecu)
 {
-    uint8_t record[RECORD] = {FORMAT};
-    fw_put_u32(record + 1, octets);
-    memcpy(record + 5, ecu->progress[slot].tag, FW_SHA256_LENGTH);
-    if (!fw_store_put(&ecu->store, record_of(slot), record, RECORD)) {
+    fw_progress *progress = other(ecu);
+    progress->format = FORMAT;
+    if (!fw_store_put(&ecu->store, record_of(fw_other(&ecu->installation)), progress, RECORD)) {
         return false;
     }
-    ecu->download.recorded = octets;
+    ecu->download.recorded = progress->next_offset;
     return true;
-}
-
-bool fw_slots_erase(fw *ecu, const uint8_t tag[FW_SHA256_LENGTH])
-{
-    const fw_geometry *geometry = fw_port_geometry(ecu->port);
-    uint8_t slot = fw_other(&ecu->installation);
-    fw_slots_forget(ecu);
-    if (!fw_store_delete(&ecu->store, record_of(slot))) {
-        return false;
-    }
-    for (uint32_t offset = 0; offset < geometry->slot_size; offset += geometry->page) {
-        if (!fw_port_erase(ecu->port, (fw_area)slot, offset)) {
-            return false;
-        }
-        fw_breathe(ecu);
-    }
-    memcpy(ecu->progress[slot].tag, tag, FW_SHA256_LENGTH);
-    return store_progress(ecu, slot, 0) && (ecu->progress[slot].present = true);
 }
 
 void fw_slots_forget(fw *ecu)
 {
-    memset(&ecu->progress[fw_other(&ecu->installation)], 0, sizeof ecu->progress[0]);
-    memset(&ecu->download, 0, sizeof ecu->download);
-    ecu->download.slot = fw_other(&ecu->installation);
+    memset(other(ecu), 0, sizeof *other(ecu));
+    turn(ecu);
 }
 
-static bool is_blank(fw *ecu, uint8_t slot, uint32_t offset, uint32_t length)
+bool fw_slots_erase(fw *ecu, const uint8_t tag[FW_SHA256_LENGTH])
 {
-    uint8_t octets[FW_STORE_CHUNK];
-    for (; length > 0; offset += sizeof octets, length -= (uint32_t)sizeof octets) {
-        fw_port_read(ecu->port, (fw_area)slot, offset, octets, sizeof octets);
-        for (uint32_t i = 0; i < sizeof octets; i++) {
-            if (octets[i] != 0xFF) {
-                return false;
-            }
-        }
+    uint8_t slot = fw_other(&ecu->installation);
+    fw_slots_forget(ecu);
+    bool done = fw_store_delete(&ecu->store, record_of(slot));
+    for (uint32_t at = 0; done && at < fw_port_geometry(ecu->port)->slot_size; at += page_of(ecu)) {
+        done = fw_port_erase(ecu->port, (fw_area)slot, at);
+        fw_breathe(ecu);
     }
-    return true;
+    memcpy(other(ecu)->tag, tag, FW_SHA256_LENGTH);
+    ecu->download.suspect = 0;
+    other(ecu)->present = done && store_progress(ecu);
+    return other(ecu)->present;
 }
 
-/* Before the first unit of a page: there is nothing in it. */
-static bool clear_page(fw *ecu, uint8_t slot, uint32_t offset)
+/* Before the first octet of a page: there is nothing in it. */
+static bool clear_page(fw *ecu, uint32_t at)
 {
-    uint32_t page = fw_port_geometry(ecu->port)->page;
-    if (offset >= ecu->download.suspect && is_blank(ecu, slot, offset, page)) {
+    fw_area slot = (fw_area)fw_other(&ecu->installation);
+    if (at >= ecu->download.suspect && fw_is_blank(ecu->port, slot, at, at + page_of(ecu))) {
         return true;
     }
-    bool erased = fw_port_erase(ecu->port, (fw_area)slot, offset);
+    bool erased = fw_port_erase(ecu->port, slot, at);
     fw_breathe(ecu);
     return erased;
 }
 
-/* Program whole units within one page. */
-static bool program(fw *ecu, const uint8_t *octets, uint32_t length)
+/* Flash refused: the download goes on where its page begins, which is erased before. */
+static bool turn_back(fw *ecu)
 {
-    fw_download *end = &ecu->download;
-    uint8_t slot = fw_other(&ecu->installation);
-    uint32_t page = fw_port_geometry(ecu->port)->page;
-    bool done = (end->at & (page - 1)) != 0 || clear_page(ecu, slot, end->at);
-    if (done && fw_port_write(ecu->port, (fw_area)slot, end->at, octets, length)) {
-        end->at += length;
-        return true;
-    }
-    end->at &= ~(page - 1);
-    end->suspect = end->suspect > end->at ? end->suspect : end->at + 1;
-    end->staged = 0;
-    ecu->progress[slot].next_offset = end->at;
+    uint32_t suspect = ecu->download.suspect, recorded = ecu->download.recorded;
+    other(ecu)->next_offset = ecu->download.pen.at & ~(page_of(ecu) - 1);
+    turn(ecu);
+    ecu->download.recorded = recorded;
+    ecu->download.suspect = suspect > other(ecu)->next_offset ? suspect : other(ecu)->next_offset + 1;
     return false;
-}
-
-/* The longest run of whole units of `length` octets that stays within the page. */
-static uint32_t run_of(const fw *ecu, uint32_t length)
-{
-    const fw_geometry *geometry = fw_port_geometry(ecu->port);
-    uint32_t left = geometry->page - (ecu->download.at & (geometry->page - 1));
-    length &= ~(geometry->unit - 1);
-    return length < left ? length : left;
-}
-
-static bool append(fw *ecu, const uint8_t *octets, uint32_t length)
-{
-    fw_download *end = &ecu->download;
-    uint32_t unit = fw_port_geometry(ecu->port)->unit;
-    while (length > 0) {
-        uint32_t part = end->staged == 0 ? run_of(ecu, length) : 0;
-        if (part > 0) {
-            if (!program(ecu, octets, part)) {
-                return false;
-            }
-        } else {
-            part = unit - end->staged < length ? unit - end->staged : length;
-            memcpy(end->octets + end->staged, octets, part);
-            end->staged = (uint8_t)(end->staged + part);
-            if (end->staged == unit) {
-                if (!program(ecu, end->octets, unit)) {
-                    return false;
-                }
-                end->staged = 0;
-            }
-        }
-        octets += part;
-        length -= part;
-    }
-    return true;
 }
 
 bool fw_slots_write(fw *ecu, const uint8_t *octets, uint16_t length)
 {
-    uint8_t slot = fw_other(&ecu->installation);
-    if (ecu->download.slot != slot) {
+    fw_progress *progress = other(ecu);
+    if (ecu->download.pen.area != fw_other(&ecu->installation)) {
         turn(ecu);
     }
-    uint32_t passed = ecu->download.at & ~(step(ecu) - 1);
-    if (!append(ecu, octets, length)) {
-        return false;
-    }
-    ecu->progress[slot].next_offset += length;
-    if ((ecu->download.at & ~(step(ecu) - 1)) != passed) {
-        /* If this one is not recorded, the next one is, or the end says so. */
-        (void)store_progress(ecu, slot, ecu->download.at & ~(step(ecu) - 1));
+    while (length > 0) {
+        uint32_t in_page = progress->next_offset & (page_of(ecu) - 1), left = page_of(ecu) - in_page;
+        uint16_t part = left < length ? (uint16_t)left : length;
+        if (in_page == 0 && !clear_page(ecu, progress->next_offset)) {
+            return turn_back(ecu);
+        }
+        fw_pen_write(ecu->port, &ecu->download.pen, octets, part);
+        if (ecu->download.pen.failed) {
+            return turn_back(ecu);
+        }
+        progress->next_offset += part;
+        octets += part;
+        length = (uint16_t)(length - part);
+        if ((progress->next_offset & (step(ecu) - 1)) == 0) {
+            (void)store_progress(ecu); /* if this one is not recorded, the next one is, or the end says so */
+        }
     }
     return true;
 }
 
 bool fw_slots_sync(fw *ecu)
 {
-    fw_download *end = &ecu->download;
-    uint8_t slot = fw_other(&ecu->installation);
-    uint32_t unit = fw_port_geometry(ecu->port)->unit;
-    if (end->slot != slot) {
+    if (ecu->download.pen.area != fw_other(&ecu->installation)) {
         turn(ecu);
     }
-    if (end->staged > 0) {
-        memset(end->octets + end->staged, 0xFF, unit - end->staged);
-        if (!program(ecu, end->octets, unit)) {
-            return false;
-        }
-        end->staged = 0;
+    if (!fw_pen_flush(ecu->port, &ecu->download.pen)) {
+        return turn_back(ecu);
     }
-    const fw_progress *progress = &ecu->progress[slot];
-    return !progress->present || end->recorded == progress->next_offset ||
-           store_progress(ecu, slot, progress->next_offset);
+    return !other(ecu)->present || ecu->download.recorded == other(ecu)->next_offset || store_progress(ecu);
 }
 
 void fw_slots_hash(fw *ecu, uint8_t slot, uint32_t length, bool with_sha512, fw_content *content)

@@ -15,21 +15,20 @@
 
 #define FW_PROGRESS_STEP 4096u /* 60 octets of log for as much; a power cut costs it, or a page if longer */
 
-/* A slot was erased for the entry with the digest `tag`, and holds its first `next_offset` octets. */
+/* A slot was erased for the entry with the digest `tag`, and holds its first `next_offset` octets. What stands before
+ * `present` is the slot's record, as it lies in memory. */
 typedef struct {
-    bool present;
+    uint8_t format;
     uint32_t next_offset;
     uint8_t tag[FW_SHA256_LENGTH];
+    bool present;
 } fw_progress;
 
 /* The end of the download under way into the other slot. */
 typedef struct {
-    uint32_t at;       /* octets in flash: whole units */
     uint32_t recorded; /* octets that the durable record tells of */
     uint32_t suspect;  /* pages that begin before this may hold what a power cut or a worn page left */
-    uint8_t slot;      /* which one it is of: a release makes the other one the other */
-    uint8_t staged;    /* octets behind the last whole unit */
-    uint8_t octets[FW_STORE_CHUNK];
+    fw_pen pen;        /* its area is the slot it is of: a release makes the other one the other */
 } fw_download;
 
 /* At power-up, when the installation is known: how far each slot's download goes. */

@@ -24,7 +24,7 @@
 #ifndef FW_STORE_H
 #define FW_STORE_H
 
-#include "fw_port.h"
+#include "pen.h"
 
 typedef enum {
     FW_RECORD_ROOT,         /* "director/root" */
@@ -40,23 +40,21 @@ typedef enum {
     FW_RECORDS
 } fw_record;
 
-#define FW_STORE_CHUNK 32u /* written at once: the largest unit there is */
-
 typedef struct {
     uint32_t offset[FW_RECORDS]; /* of the newest record's octets in the state area; 0: none */
     uint16_t length[FW_RECORDS];
     uint32_t end;                /* where the next record goes */
-    uint32_t sequence;           /* of the half in use */
-    uint8_t half;
+    uint32_t base, limit;        /* of the half in use */
+    uint32_t sequence;           /* of it */
     uint16_t damaged;            /* bit per record: a newer copy cannot be read; FW_RECORDS: nor whose it is */
-    fw_port *port;
     struct {
-        bool open, failed;
-        uint8_t name, staged;
+        bool open;
+        uint8_t name;
         uint16_t length;
-        uint32_t start, at, crc;
-        uint8_t octets[FW_STORE_CHUNK];
+        uint32_t start, crc;
+        fw_pen pen;
     } writing;                   /* of the record that was begun */
+    fw_port *port;
 } fw_store;
 
 /* Find the newest records; makes the area ready if it was never used. False: the flash does not do as it is told, or

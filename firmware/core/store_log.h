@@ -14,43 +14,28 @@
 #define FW_STORE_CRC 0xFFFFFFFFu /* to begin with; complemented at the end */
 #define FW_STORE_CRC_FROM 4u  /* octets of the prefix that the record's CRC covers: not where it lies */
 
-static inline uint32_t fw_store_rounded(uint32_t length, uint32_t unit)
+/* Octets that a record takes in the log. */
+static inline uint32_t fw_store_size(const fw_store *store, uint32_t length)
 {
-    return (length + unit - 1) & ~(unit - 1);
+    uint32_t unit = fw_port_geometry(store->port)->unit;
+    return ((FW_STORE_PREFIX + length + FW_STORE_CRC_LENGTH + unit - 1) & ~(unit - 1)) + unit;
 }
 
-static inline uint32_t fw_store_record_size(uint32_t unit, uint16_t length)
+/* Octets of a half. */
+static inline uint32_t fw_store_half(const fw_store *store)
 {
-    return fw_store_rounded(FW_STORE_PREFIX + length + FW_STORE_CRC_LENGTH, unit) + unit;
-}
-
-static inline uint32_t fw_store_base(const fw_store *store, uint8_t half)
-{
-    return half == 0 ? 0 : fw_port_geometry(store->port)->state_size / 2;
-}
-
-/* Where the records of a half begin. */
-static inline uint32_t fw_store_records(const fw_store *store, uint8_t half)
-{
-    const fw_geometry *geometry = fw_port_geometry(store->port);
-    return fw_store_base(store, half) + FW_STORE_HEADS * fw_store_record_size(geometry->unit, 4);
-}
-
-/* Where the half in use ends. */
-static inline uint32_t fw_store_limit(const fw_store *store)
-{
-    return fw_store_base(store, store->half) + fw_port_geometry(store->port)->state_size / 2;
+    return fw_port_geometry(store->port)->state_size / 2;
 }
 
 /* store_scan.c */
 uint32_t fw_store_crc(uint32_t crc, const void *octets, uint32_t length);
 void fw_store_prefix(uint8_t prefix[FW_STORE_PREFIX], uint32_t at, uint8_t name, uint16_t length);
 void fw_store_index(fw_store *store, uint8_t name, uint32_t at, uint16_t length);
-void fw_store_scan(fw_store *store, uint8_t half);
+void fw_store_scan(fw_store *store, uint32_t base);
 
 /* store.c */
 bool fw_store_copy(fw_store *store, fw_record record, uint32_t at);
-bool fw_store_head(fw_store *store, uint8_t half, uint32_t sequence);
-bool fw_store_erase(fw_store *store, uint8_t half);
+bool fw_store_head(fw_store *store, uint32_t base, uint32_t sequence);
+bool fw_store_erase(fw_store *store, uint32_t base);
 
 #endif

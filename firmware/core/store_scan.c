@@ -52,34 +52,21 @@ void fw_store_index(fw_store *store, uint8_t name, uint32_t at, uint16_t length)
 
 static bool is_blank(const fw_store *store, uint32_t from, uint32_t to)
 {
-    uint8_t octets[FW_STORE_CHUNK];
-    while (from < to) {
-        uint32_t part = to - from < sizeof octets ? to - from : (uint32_t)sizeof octets;
-        fw_port_read(store->port, FW_AREA_STATE, from, octets, part);
-        for (uint32_t i = 0; i < part; i++) {
-            if (octets[i] != 0xFF) {
-                return false;
-            }
-        }
-        from += part;
-    }
-    return true;
+    return fw_is_blank(store->port, FW_AREA_STATE, from, to);
 }
 
-static bool is_crc_right(const fw_store *store, const entry *at, const uint8_t prefix[FW_STORE_PREFIX])
+static bool is_crc_right(const fw_store *store, const entry *look, const uint8_t prefix[FW_STORE_PREFIX])
 {
-    uint8_t octets[FW_STORE_CHUNK], wanted[FW_STORE_CRC_LENGTH];
+    uint8_t octets[FW_PEN_MAX], wanted[FW_STORE_CRC_LENGTH];
     uint32_t crc = fw_store_crc(FW_STORE_CRC, prefix, FW_STORE_CRC_FROM);
-    uint32_t from = at->at + FW_STORE_PREFIX;
-    for (uint32_t left = at->length; left > 0;) {
-        uint32_t part = left < sizeof octets ? left : (uint32_t)sizeof octets;
+    uint32_t from = look->at + FW_STORE_PREFIX;
+    for (uint32_t left = look->length, part; left > 0; left -= part, from += part) {
+        part = left < sizeof octets ? left : (uint32_t)sizeof octets;
         fw_port_read(store->port, FW_AREA_STATE, from, octets, part);
         crc = fw_store_crc(crc, octets, part);
-        from += part;
-        left -= part;
     }
     fw_put_u32(wanted, ~crc);
-    fw_port_read(store->port, FW_AREA_STATE, from, octets, FW_STORE_CRC_LENGTH);
+    fw_port_read(store->port, FW_AREA_STATE, from, octets, sizeof wanted);
     return memcmp(octets, wanted, sizeof wanted) == 0;
 }
 
@@ -87,14 +74,13 @@ static bool is_crc_right(const fw_store *store, const entry *at, const uint8_t p
 static found inspect(const fw_store *store, entry *look, uint32_t limit)
 {
     uint8_t prefix[FW_STORE_PREFIX], wanted[FW_STORE_PREFIX];
-    uint32_t unit = fw_port_geometry(store->port)->unit;
-    if (limit - look->at < fw_store_record_size(unit, 0)) {
+    if (limit - look->at < fw_store_size(store, 0)) {
         return is_blank(store, look->at, limit) ? BLANK : NONE;
     }
     fw_port_read(store->port, FW_AREA_STATE, look->at, prefix, sizeof prefix);
     look->name = prefix[0];
     look->length = (uint16_t)(prefix[2] << 8 | prefix[3]);
-    look->size = fw_store_record_size(unit, look->length);
+    look->size = fw_store_size(store, look->length);
     fw_store_prefix(wanted, look->at, look->name, look->length);
     if (memcmp(prefix, wanted, sizeof prefix) != 0 || look->size > limit - look->at) {
         return is_blank(store, look->at, limit) ? BLANK : NONE;
@@ -102,7 +88,8 @@ static found inspect(const fw_store *store, entry *look, uint32_t limit)
     if (is_crc_right(store, look, prefix)) {
         return WHOLE;
     }
-    return is_blank(store, look->at + look->size - unit, look->at + look->size) ? BROKEN_OFF : ROTTEN;
+    uint32_t end = look->at + look->size;
+    return is_blank(store, end - fw_port_geometry(store->port)->unit, end) ? BROKEN_OFF : ROTTEN;
 }
 
 static void mark_damaged(fw_store *store, uint8_t name)
@@ -130,18 +117,17 @@ static void take(fw_store *store, const entry *look, found what)
  * it the name. Counts must rise, so it may have been either of theirs, unless a newer one follows. */
 static void lose(fw_store *store, uint32_t at, uint32_t limit)
 {
-    if (limit - at > FW_STORE_CHUNK && !is_blank(store, at + FW_STORE_CHUNK, limit)) {
+    if (limit - at > FW_PEN_MAX && !is_blank(store, at + FW_PEN_MAX, limit)) {
         store->damaged |= 1u << FW_RECORDS | 1u << FW_RECORD_REPORT | 1u << FW_RECORD_NONCE;
     }
 }
 
-/* Take what a half says, over what was found before; `end` is where it may be written on. */
-void fw_store_scan(fw_store *store, uint8_t half)
+/* Take what a half says, over what was found before, and go on in it; `end` is where it may be written on. */
+void fw_store_scan(fw_store *store, uint32_t base)
 {
-    uint32_t unit = fw_port_geometry(store->port)->unit;
-    uint32_t limit = fw_store_base(store, half) + fw_port_geometry(store->port)->state_size / 2;
+    uint32_t limit = base + fw_store_half(store);
     bool lost = false;
-    entry look = {.at = fw_store_records(store, half)};
+    entry look = {.at = base + FW_STORE_HEADS * fw_store_size(store, 4)};
     while (look.at < limit) {
         found what = inspect(store, &look, limit);
         if (what == BLANK) {
@@ -152,87 +138,82 @@ void fw_store_scan(fw_store *store, uint8_t half)
                 lose(store, look.at, limit);
             }
             lost = true;
-            look.at += unit;
-            continue;
+            look.size = fw_port_geometry(store->port)->unit;
+        } else {
+            take(store, &look, what);
+            lost = false;
         }
-        take(store, &look, what);
         look.at += look.size;
-        lost = false;
     }
+    store->base = base;
+    store->limit = limit;
     store->end = lost ? limit : look.at; /* behind what cannot be told, nothing is written: the other half is next */
 }
 
 /* The sequence of a half, 0 if it does not count. */
-static uint32_t sequence_of(const fw_store *store, uint8_t half)
+static uint32_t sequence_of(const fw_store *store, uint32_t base)
 {
-    uint32_t base = fw_store_base(store, half);
     entry look = {.at = base};
     for (uint8_t copies = 0; copies < FW_STORE_HEADS; copies++) {
-        found what = inspect(store, &look, fw_store_records(store, half));
+        found what = inspect(store, &look, look.at + fw_store_size(store, 4));
         if (what == WHOLE && look.name == FW_STORE_HEAD && look.length == 4) {
             uint8_t octets[4];
             fw_port_read(store->port, FW_AREA_STATE, look.at + FW_STORE_PREFIX, octets, sizeof octets);
             return fw_get_u32(octets);
         }
-        look.at += fw_store_record_size(fw_port_geometry(store->port)->unit, 4);
+        look.at += fw_store_size(store, 4);
     }
     return 0;
-}
-
-/* The first half, empty; unless there are records: an area whose heads have all rotted is not a new one. */
-static bool make_ready(fw_store *store)
-{
-    for (uint8_t half = 0; half < 2; half++) {
-        entry look = {.at = fw_store_records(store, half)};
-        uint32_t limit = fw_store_base(store, half) + fw_port_geometry(store->port)->state_size / 2;
-        if (inspect(store, &look, limit) < BLANK) {
-            return false;
-        }
-    }
-    store->sequence = 1;
-    store->end = fw_store_records(store, 0);
-    return fw_store_erase(store, 0) && fw_store_head(store, 0, store->sequence);
 }
 
 /* What only the half before still says was lost from this one: it is copied while it is there. */
 static void rescue(fw_store *store)
 {
-    uint32_t base = fw_store_base(store, store->half);
     for (uint8_t name = 0; name < FW_RECORDS; name++) {
-        uint32_t at = store->offset[name];
-        if (at == 0 || (at >= base && at < fw_store_limit(store))) {
+        uint32_t size = fw_store_size(store, store->length[name]);
+        if (store->offset[name] == 0 || (store->offset[name] >= store->base && store->offset[name] < store->limit)) {
             continue;
         }
-        uint32_t size = fw_store_record_size(fw_port_geometry(store->port)->unit, store->length[name]);
         mark_damaged(store, name);
-        if (fw_store_limit(store) - store->end < size) {
-            fw_store_index(store, name | FW_STORE_DELETION, 0, 0); /* no room where it would outlast the other */
-        } else if (fw_store_copy(store, (fw_record)name, store->end)) {
-            fw_store_index(store, name, store->end, store->length[name]);
-            store->end += size;
-        } else {
-            fw_store_index(store, name | FW_STORE_DELETION, 0, 0);
-            store->end = fw_store_limit(store); /* nothing is written behind what refused */
+        bool fits = store->limit - store->end >= size; /* else it would not outlast the next change of halves */
+        bool copied = fits && fw_store_copy(store, (fw_record)name, store->end);
+        fw_store_index(store, copied ? name : name | FW_STORE_DELETION, store->end, store->length[name]);
+        if (fits) {
+            store->end = copied ? store->end + size : store->limit; /* nothing is written behind what refused */
         }
     }
+}
+
+/* The first half, empty; unless there are records: an area whose heads have all rotted is not a new one. */
+static bool make_ready(fw_store *store)
+{
+    fw_store_scan(store, fw_store_half(store));
+    fw_store_scan(store, 0);
+    for (uint8_t name = 0; name < FW_RECORDS; name++) {
+        if (store->offset[name] != 0) {
+            return false;
+        }
+    }
+    store->sequence = 1;
+    store->end = FW_STORE_HEADS * fw_store_size(store, 4);
+    return fw_store_erase(store, 0) && fw_store_head(store, 0, store->sequence);
 }
 
 bool fw_store_open(fw_store *store, fw_port *port)
 {
     memset(store, 0, sizeof *store);
     store->port = port;
-    uint32_t first = sequence_of(store, 0);
-    uint32_t second = sequence_of(store, 1);
+    uint32_t half = fw_store_half(store), first = sequence_of(store, 0), second = sequence_of(store, half);
+    bool is_second = second > first;
     if (first == 0 && second == 0) {
         return make_ready(store);
     }
-    store->half = second > first;
-    store->sequence = second > first ? second : first;
+    store->sequence = is_second ? second : first;
     if (first != 0 && second != 0) {
-        fw_store_scan(store, (uint8_t)(1u - store->half));
+        fw_store_scan(store, is_second ? 0 : half);
         store->damaged = 0;
     }
-    fw_store_scan(store, store->half);
+    fw_store_scan(store, is_second ? half : 0);
     rescue(store);
     return true;
 }

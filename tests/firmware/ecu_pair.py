@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+import struct
 import subprocess
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from uptane.verify.installation import Installation
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FIRMWARE: Final = ROOT / "firmware"
-BOOT: Final = ("boot", "installation", "record", "refusals", "states", "store", "store_scan")
+BOOT: Final = ("boot", "installation", "pen", "record", "refusals", "states", "store", "store_scan")
 PARTS: Final = (*BOOT, "slots")
 HOST: Final = ("host_flash", "host_log", "host_snapshot")
 RECORD_MAX: Final = 65_535
@@ -138,71 +138,60 @@ def apply(built: ctypes.CDLL, what: str, now: Installation, given: Input) -> tup
 # ---------------------------------------------------------------------------------------------------- their record
 
 
+_HEAD = struct.Struct("<10B2xIIIII32sB33s2x")
+_IMAGE = struct.Struct("<B128s3xII32s")
+_PAIR = struct.Struct("<32sI")
+PAIRS_AT: Final = _HEAD.size + 2 * _IMAGE.size
+
+
 def encode(now: Installation) -> bytes:
     """The record as record.c says it is written."""
-    flags = (now.bundle is not None) | (now.images[0] is not None) << 1 | (now.images[1] is not None) << 2
     phase = NONE if now.last_phase is None else _PHASES.index(now.last_phase)
-    octets = bytes((1, _STATES.index(now.state), _OUTCOMES.index(now.outcome), now.home, now.running, phase, flags))
-    octets += bytes((len(now.rolled_back),))
-    for number in (now.targets_version, now.released_counter, now.boots, now.erases, now.erases_under):
-        octets += number.to_bytes(4)
-    octets += now.bundle or b""
-    key = now.coordinator
-    octets += (
-        bytes((NONE, 0, 0)) if key is None else bytes((_SCHEMES.index(key.scheme), 0, len(key.octets))) + key.octets
+    scheme = NONE if now.coordinator is None else _SCHEMES.index(now.coordinator.scheme)
+    octets = _HEAD.pack(
+        *(1, _STATES.index(now.state), _OUTCOMES.index(now.outcome), now.home, now.running, phase),
+        *(now.bundle is not None, *(image is not None for image in now.images), len(now.rolled_back)),
+        *(now.targets_version, now.released_counter, now.boots, now.erases, now.erases_under),
+        *(now.bundle or b"", scheme, b"" if now.coordinator is None else now.coordinator.octets),
     )
-    for image in now.images:
-        if image is not None:
-            octets += bytes((len(image.filename),)) + image.filename.encode() + image.length.to_bytes(4)
-            octets += image.release_counter.to_bytes(4) + image.sha256
-    return octets + b"".join(bundle + version.to_bytes(4) for bundle, version in now.rolled_back)
+    octets += b"".join(bytes(_IMAGE.size) if image is None else _encode_image(image) for image in now.images)
+    return octets + b"".join(_PAIR.pack(*pair) for pair in now.rolled_back)
 
 
-@dataclass
-class _Reader:
-    octets: bytes
-    at: int = 0
+def _encode_image(image: InstalledImage) -> bytes:
+    name = image.filename.encode()
+    return _IMAGE.pack(len(name), name, image.length, image.release_counter, image.sha256)
 
-    def take(self, length: int) -> bytes:
-        self.at += length
-        return self.octets[self.at - length : self.at]
 
-    def number(self, length: int = 4) -> int:
-        return int.from_bytes(self.take(length))
-
-    def image(self) -> InstalledImage:
-        name = self.take(self.number(1)).decode()
-        length, counter = self.number(), self.number()
-        return InstalledImage(Filename(name), length, self.take(32), counter)
+def _decode_image(octets: bytes) -> InstalledImage:
+    length, name, size, counter, sha256 = _IMAGE.unpack(octets)
+    assert not any(name[length:]), "what is not said is zeros"
+    return InstalledImage(Filename(name[:length].decode()), size, sha256, counter)
 
 
 def decode(octets: bytes) -> Installation:
     """The installation of a record."""
-    reader = _Reader(octets)
-    form, state, outcome, home, running, phase, flags, rolled_back = reader.take(8)
+    form, state, outcome, home, running, phase, *more = _HEAD.unpack_from(octets)
+    has_bundle, first, second, rolled_back, targets_version, released_counter, boots, erases, under, *keys = more
+    bundle, scheme, key = keys
+    images = (octets[_HEAD.size :][: _IMAGE.size], octets[_HEAD.size + _IMAGE.size :][: _IMAGE.size])
+    pairs = tuple((Bundle(each), version) for each, version in _PAIR.iter_unpack(octets[PAIRS_AT:]))
     assert form == 1
-    targets_version, released_counter, boots, erases, erases_under = (reader.number() for _ in range(5))
-    bundle = Bundle(reader.take(32)) if flags & 1 else None
-    scheme, length = reader.number(1), reader.number(2)
-    key = None if scheme == NONE else PublicKey(_SCHEMES[scheme], reader.take(length))
-    first = reader.image() if flags & 2 else None
-    second = reader.image() if flags & 4 else None
-    pairs = tuple((Bundle(reader.take(32)), reader.number()) for _ in range(rolled_back))
-    assert reader.at == len(octets), "octets are left"
+    assert len(pairs) == rolled_back
     return Installation(
-        images=(first, second),
+        images=(_decode_image(images[0]) if first else None, _decode_image(images[1]) if second else None),
         state=_STATES[state],
         outcome=_OUTCOMES[outcome],
         home=home,
         running=running,
-        bundle=bundle,
+        bundle=Bundle(bundle) if has_bundle else None,
         targets_version=targets_version,
-        coordinator=key,
+        coordinator=None if scheme == NONE else PublicKey(_SCHEMES[scheme], key[: 32 + scheme]),
         last_phase=None if phase == NONE else _PHASES[phase],
         released_counter=released_counter,
         boots=boots,
         erases=erases,
-        erases_under=erases_under,
+        erases_under=under,
         rolled_back=pairs,
     )
 
