@@ -51,7 +51,7 @@ static void turn(fw *ecu)
     uint32_t octets = other(ecu)->next_offset;
     memset(&ecu->download, 0, sizeof ecu->download);
     ecu->download.recorded = octets;
-    ecu->download.suspect = octets + step(ecu) + FW_BLOCK_MAX; /* at most, when power failed before the next record */
+    ecu->download.suspect = octets + step(ecu) + FW_BLOCK_MAX; /* at most, when power failed or flash refused */
     ecu->download.pen.at = octets;
     ecu->download.pen.area = fw_other(&ecu->installation);
 }
@@ -110,11 +110,10 @@ static bool clear_page(fw *ecu, uint32_t at)
 /* Flash refused: the download goes on where its page begins, which is erased before. */
 static bool turn_back(fw *ecu)
 {
-    uint32_t suspect = ecu->download.suspect, recorded = ecu->download.recorded;
-    other(ecu)->next_offset = ecu->download.pen.at & ~(page_of(ecu) - 1);
+    uint32_t recorded = ecu->download.recorded;
+    other(ecu)->next_offset &= ~(page_of(ecu) - 1);
     turn(ecu);
     ecu->download.recorded = recorded;
-    ecu->download.suspect = suspect > other(ecu)->next_offset ? suspect : other(ecu)->next_offset + 1;
     return false;
 }
 
