@@ -288,6 +288,7 @@ _ADVICE: Sequence[tuple[tuple[str, ...], tuple[str, str]]] = (
             "add yourself to the group that owns the device (usually: usermod -aG dialout USER, then log in again)",
         ),
     ),
+    (("refused",), ("is what serves this address running?", "is what serves this address running?")),
     (
         ("no such", "could not open port", "does not exist"),
         (
@@ -296,9 +297,8 @@ _ADVICE: Sequence[tuple[tuple[str, ...], tuple[str, str]]] = (
         ),
     ),
     (("is down", "network is down"), ("ip link set CHANNEL up type can bitrate 500000", "check its cable")),
-    (("refused",), ("is what serves this address running?", "is what serves this address running?")),
     (
-        ("unknown interface", "not available", "no module", "cannot import"),
+        ("unknown interface", "not supported", "not available", "no module", "cannot import"),
         (
             "check [[bus]] interface against python-can's list, and install what it needs",
             "pip install 'marque[rig]' brings pyserial",

@@ -41,6 +41,11 @@ class Console:
         self._thread = threading.Thread(target=self._read, name="console", daemon=True)
         self._thread.start()
 
+    @property
+    def up(self) -> bool:
+        """Whether the port is open now."""
+        return self._port is not None
+
     def mark(self) -> int:
         """A place in the text, for `since`."""
         with self._lock:

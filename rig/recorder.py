@@ -152,7 +152,9 @@ class Recorder:
 
 def file_name(node: str) -> str:
     """A case's id as the name of a file."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", node.rpartition("/")[2]).strip("_")[:NAME_MAX]
+    file, _, case = node.partition("::")
+    name = f"{Path(file).name}_{case}" if case else file
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_")[:NAME_MAX]
 
 
 def recorder_of(config: pytest.Config, file: Path) -> Recorder:

@@ -10,7 +10,7 @@ from typing import Final
 
 from rig.suite.metadata_rows import BOTH, NEWER_LEVEL, OTHER_VEHICLE, PARTIAL, Row, assign, cut
 from rig.under_test import UnderTest
-from rig.update import Update, attest
+from rig.update import Stage, Update, attest
 from uptane.errors import Check
 from uptane.link import uds_client
 from uptane.link.uds_objects import CheckOption, Object
@@ -196,7 +196,8 @@ def unattested(ecu: UnderTest) -> None:
 def stale(ecu: UnderTest) -> None:
     """Targets that expire between the check of the image and its activation."""
     what = ecu.image()
-    expires = UtcTime(ecu.backend.utc() + SHORT_LIFE_S)
+    life_s = SHORT_LIFE_S + 2 * ecu.lasted_ms.get(Stage.TRANSFER, 0) // 1_000
+    expires = UtcTime(ecu.backend.utc() + life_s)
     ecu.ready()
     version = ecu.tester.status().targets_version + 1
     targets = ecu.backend.targets(

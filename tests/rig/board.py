@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from firmware.tools import builds, flash_file
-from tests.rig.bench import ROOT, Bench
+from tests.rig.bench import ROOT, SWITCH, Bench
 
 READY_S = 60
 
@@ -40,9 +40,14 @@ sleep_after_open = 0.0
     def ecu_text(self, name: str, address: int) -> str:
         def power(word: str) -> str:
             # The folder that `python -m firmware` is found in is not the rig file's.
-            start = f"import os, sys; os.chdir({str(ROOT)!r}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+            start = (
+                f"import os, sys; os.chdir({str(ROOT)!r}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+            )
             words = ["-m", "firmware", "power", str(self.board), word]
             return json.dumps([sys.executable, "-c", start, *words])
+
+        def interlock(word: str) -> str:
+            return json.dumps([sys.executable, str(SWITCH), "interlock", str(self.board), word])
 
         releases = json.dumps([str(path) for path in builds.RELEASES])
         return f"""
@@ -60,6 +65,9 @@ kind = "command"
 on = {power("on")}
 off = {power("off")}
 off_ms = 10
+[ecu.interlock]
+safe = {interlock("safe")}
+moving = {interlock("moving")}
 [ecu.images]
 good = {releases}
 failing = "{builds.FAILS}"

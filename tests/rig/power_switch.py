@@ -19,7 +19,7 @@ def on(folder: Path) -> None:
         return
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "secondary", "run", "--config", str(folder / "config.toml")],
+            [sys.executable, *program(folder), "run", "--config", str(folder / "config.toml")],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -27,6 +27,12 @@ def on(folder: Path) -> None:
             start_new_session=True,
         )
     (folder / "pid").write_text(str(process.pid))
+
+
+def program(folder: Path) -> list[str]:
+    """The Secondary, or one with a defect that a test has put beside its settings."""
+    defect = folder / "defect.py"
+    return [str(defect)] if defect.exists() else ["-m", "secondary"]
 
 
 def off(folder: Path) -> None:
