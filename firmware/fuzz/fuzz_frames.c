@@ -56,7 +56,7 @@ static void ask(play *it, fuzz_input *input)
 static void step(play *it, fuzz_input *input)
 {
     uint8_t what = fuzz_octet(input);
-    switch (what & 7u) {
+    switch (what & 15u) {
     case 0:
         hear(it, input);
         break;
@@ -71,10 +71,13 @@ static void step(play *it, fuzz_input *input)
         fw_host_interlock(it->port, fuzz_octet(input) % 3);
         break;
     case 4:
-        fw_host_room(it->port, (what & 8u) != 0 ? UINT32_MAX : fuzz_octet(input));
+        fw_host_room(it->port, (what & 16u) != 0 ? UINT32_MAX : fuzz_octet(input));
         break;
     case 5:
         up(it);
+        break;
+    case 7:
+        (void)fw_host_tested(it->port, fuzz_octet(input) % 3, it->now);
         break;
     default:
         ask(it, input);

@@ -19,6 +19,7 @@ from sim.attack.wire import Tap
 from sim.can_bus import CanBus
 from sim.clock import NS_PER_MS, NS_PER_S, Clock
 from sim.dice import stream
+from sim.firmware_node import Maker
 from sim.founding import SUPPLIER, EcuPlan, Founded, VehiclePlan, factory_name, found, image_octets
 from sim.garage import Garage
 from sim.image_node import Wish
@@ -55,7 +56,8 @@ def plan_of(number: int) -> VehiclePlan:
     """A vehicle of the model, by its number."""
 
     def ecu(name: str, bus: str, address: int, *, full: bool) -> EcuPlan:
-        return EcuPlan(EcuId(f"{name}-{number}"), HardwareId(f"{name}-hw"), full=full, bus=bus, address=address)
+        identity = EcuId(f"{name}-{number}"), HardwareId(f"{name}-hw")
+        return EcuPlan(*identity, full=full, bus=bus, address=address, firmware=not full)
 
     return VehiclePlan(
         VehicleId(f"vehicle-{number}"),
@@ -126,9 +128,12 @@ class Lost:
 
 
 class Scene:
-    """See the module. It is its own way to the servers and watches every effect; both can be hooked."""
+    """See the module. It is its own way to the servers and watches every effect; both can be hooked.
 
-    def __init__(self) -> None:
+    `maker`: ECUs that verify partially run the C core.
+    """
+
+    def __init__(self, maker: Maker | None = None) -> None:
         self.clock = Clock()
         self.trace = Trace(SEED)
         self.seen = Seen()
@@ -142,7 +147,7 @@ class Scene:
         self.servers: Founded = found(self.clock, plans)
         self._listen()
         self._delegate()
-        garage = Garage(self.servers, Stage(self.clock, self.trace, self), self, SEED)
+        garage = Garage(self.servers, Stage(self.clock, self.trace, self), self, SEED, maker)
         self.car, self.other = (garage.build(each) for each in plans)
         self.taps = {name: Tap(bus) for name, bus in self.car.buses.items()}
         self._live()

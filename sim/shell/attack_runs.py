@@ -19,6 +19,7 @@ from sim.attack.matrix import Case, Played, as_data, play
 from sim.attack.outsider import NotHis
 from sim.attack.scene import Scene
 from sim.attempt import BUGS
+from sim.firmware_node import Maker
 
 _CHUNK: Final = 1 << 16
 
@@ -36,13 +37,17 @@ class Failed(Exception):
     """A run ended in an exception: a bug of the attack, or one that it has found."""
 
 
-def run(cases: Sequence[Case], jobs: int, told: Callable[[Played], None]) -> list[Played]:
+def run(
+    cases: Sequence[Case], jobs: int, told: Callable[[Played], None], maker: Maker | None = None
+) -> list[Played]:
     """Play all cases, `jobs` at a time; `told` hears of each when it has ended. In the order of `cases`.
+
+    `maker`: ECUs that verify partially run the C core.
 
     Raises:
         Failed: a run ended in an exception; its text is the traceback.
     """
-    scene = Scene()
+    scene = Scene(maker)
     waiting = iter(cases)
     children: dict[int, _Child] = {}
     played: dict[str, Played] = {}
