@@ -18,6 +18,10 @@
 #define NEGATIVE 0x7Fu
 #define ANSWER_MAX 8u /* octets of any positive answer that is not a reading */
 
+/* Bits of `silenced`. */
+#define SILENT_MESSAGES 1u
+#define SILENT_FAULTS 2u
+
 /* Keeps a large frame off the stack on which an update is verified. */
 #define APART __attribute__((noinline))
 
@@ -26,7 +30,6 @@ void fw_server_start(fw_server *server)
     memset(server, 0, sizeof *server);
     server->holder = -1;
     server->session = FW_SESSION_DEFAULT;
-    server->messages = server->faults = true;
 }
 
 int fw_server_holder(const fw_server *server)
@@ -86,19 +89,12 @@ static APART fw_nrc answer_reading(fw *ecu, const fw_request *asked)
 
 /* ---------------------------------------------------------------------------------------------- sessions, interlock */
 
-static void set_traffic(fw *ecu, bool messages, bool faults)
+static void silence(fw *ecu, uint8_t silenced)
 {
-    fw_server *server = &ecu->server;
-    if (messages != server->messages || faults != server->faults) {
-        server->messages = messages;
-        server->faults = faults;
-        fw_port_traffic(ecu->port, messages, faults);
+    if (silenced != ecu->server.silenced) {
+        ecu->server.silenced = silenced;
+        fw_port_traffic(ecu->port, !(silenced & SILENT_MESSAGES), !(silenced & SILENT_FAULTS));
     }
-}
-
-void fw_restore_traffic(fw *ecu)
-{
-    set_traffic(ecu, true, true);
 }
 
 fw_nrc fw_safe(fw *ecu)
@@ -107,22 +103,17 @@ fw_nrc fw_safe(fw *ecu)
     if (word == FW_SAFE) {
         return FW_DONE;
     }
-    fw_restore_traffic(ecu);
+    silence(ecu, 0);
     return fw_misuse(ecu, word == FW_MOVING ? FW_NRC_MOVING : FW_NRC_CONDITIONS, FW_LINK_INTERLOCK);
 }
 
-fw_nrc fw_delivering(fw *ecu)
+fw_nrc fw_may(fw *ecu, bool carried_out)
 {
-    return ecu->server.session != FW_SESSION_DEFAULT ? FW_DONE
-                                                     : fw_misuse(ecu, FW_NRC_SERVICE_SESSION, FW_LINK_SESSION);
-}
-
-fw_nrc fw_programming(fw *ecu)
-{
-    if (ecu->server.session != FW_SESSION_PROGRAMMING) {
+    uint8_t session = ecu->server.session;
+    if (carried_out ? session != FW_SESSION_PROGRAMMING : session == FW_SESSION_DEFAULT) {
         return fw_misuse(ecu, FW_NRC_SERVICE_SESSION, FW_LINK_SESSION);
     }
-    return fw_safe(ecu);
+    return carried_out ? fw_safe(ecu) : FW_DONE;
 }
 
 /* Any request of the holder keeps the session; nobody else's does. */
@@ -140,7 +131,7 @@ static void open_session(fw *ecu, fw_session session, uint8_t peer)
     server->session = (uint8_t)session;
     if (session == FW_SESSION_DEFAULT) {
         server->holder = -1;
-        fw_restore_traffic(ecu);
+        silence(ecu, 0);
     } else {
         server->holder = peer;
         keep_session(ecu, peer);
@@ -160,18 +151,19 @@ static fw_nrc answer_session(fw *ecu, const fw_request *asked)
 /* Change what the vehicle's normal life sees of this ECU; restoring it is never refused for being unsafe. */
 static fw_nrc answer_silence(fw *ecu, const fw_request *asked)
 {
-    fw_server *server = &ecu->server;
-    bool is_dtc = asked->octets[0] == FW_DTC;
-    bool messages = is_dtc ? server->messages : asked->function == 0,
-         faults = is_dtc ? asked->function == 1 : server->faults;
-    bool is_normal = messages && faults;
-    fw_nrc no = fw_delivering(ecu);
-    if (no == FW_DONE && !is_normal) {
+    uint8_t what = SILENT_MESSAGES, normal = 0; /* the sub-function that silences nothing */
+    if (asked->octets[0] == FW_DTC) {
+        what = SILENT_FAULTS;
+        normal = 1;
+    }
+    uint8_t silenced = (uint8_t)((ecu->server.silenced & ~what) | (asked->function == normal ? 0 : what));
+    fw_nrc no = fw_may(ecu, false);
+    if (no == FW_DONE && silenced != 0) {
         no = fw_safe(ecu);
     }
     if (no == FW_DONE) {
-        server->traffic_check = fw_after(ecu, INTERLOCK_CHECK_MS);
-        set_traffic(ecu, messages, faults);
+        ecu->server.traffic_check = fw_after(ecu, INTERLOCK_CHECK_MS);
+        silence(ecu, silenced);
     }
     return no;
 }
@@ -186,25 +178,41 @@ static void say_pending(fw *ecu)
     deny(ecu, server->asker, server->service, FW_NRC_PENDING);
 }
 
-fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, const fw_task *task)
+static void describe(fw_task *task, const fw_request *asked)
+{
+    const uint8_t *octets = asked->octets;
+    if (octets[0] == FW_DOWNLOAD) {
+        task->option = octets[3];
+        task->offset = fw_u32(octets + 3);
+        task->size = fw_u32(octets + 7);
+    } else if (octets[0] == FW_TRANSFER) {
+        task->octets = octets + 2;
+        task->length = (uint16_t)(asked->length - 2);
+    } else if (asked->length == 5) { /* of these only a check is as long */
+        task->option = octets[4];
+    }
+}
+
+fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, fw_task_kind kind)
 {
     fw_server *server = &ecu->server;
-    bool is_long = task->kind == FW_VERIFY || task->kind == FW_ERASE || task->kind == FW_PREPARE_RESTART;
+    fw_task task = {.kind = kind};
+    describe(&task, asked);
     server->asker = asked->peer;
     server->service = asked->octets[0];
     server->pending_at = fw_after(ecu, PENDING_AFTER_MS);
     server->working = true;
-    if (is_long && !asked->quiet) {
+    if (!asked->quiet && (kind == FW_VERIFY || kind == FW_ERASE || kind == FW_PREPARE_RESTART)) {
         say_pending(ecu); /* a signature alone takes longer than P2, and nothing is said meanwhile */
     }
-    fw_nrc no = fw_do(ecu, task);
+    fw_nrc no = fw_do(ecu, &task);
     server->working = false;
     keep_session(ecu, asked->peer);
     if (no != FW_DONE && (server->service == FW_TRANSFER || server->service == FW_EXIT)) {
         server->transferring = false;
     }
     if (no == FW_NRC_DOWNLOAD || no == FW_NRC_SUSPENDED || no == FW_NRC_PROGRAMMING) {
-        fw_restore_traffic(ecu); /* the update has failed: the vehicle must not stay silenced */
+        silence(ecu, 0); /* the update has failed: the vehicle must not stay silenced */
     }
     return no;
 }
@@ -232,8 +240,8 @@ static fw_nrc serve(fw *ecu, const fw_request *asked)
     case FW_SESSION:
         return answer_session(ecu, asked);
     case FW_RESET:
-        no = fw_programming(ecu);
-        return no != FW_DONE ? no : fw_carry_out(ecu, asked, &(fw_task){.kind = FW_PREPARE_RESTART});
+        no = fw_may(ecu, true);
+        return no != FW_DONE ? no : fw_carry_out(ecu, asked, FW_PREPARE_RESTART);
     case FW_ROUTINE:
         return fw_answer_routine(ecu, asked);
     case FW_DOWNLOAD:
@@ -255,7 +263,7 @@ static void finish(fw *ecu, const fw_request *asked)
     }
     say(ecu, asked);
     if (asked->octets[0] == FW_RESET) {
-        fw_restore_traffic(ecu);
+        silence(ecu, 0);
         fw_power_cycle(ecu);
     }
 }
@@ -288,19 +296,14 @@ void fw_server_asked(fw *ecu, uint8_t peer, const uint8_t *octets, uint16_t leng
 
 /* ---------------------------------------------------------------------------------------------------------- timers */
 
-static bool is_silenced(const fw_server *server)
-{
-    return !server->messages || !server->faults;
-}
-
 /* Silencing the vehicle ends as soon as it is not safe any more. */
 static void look_at_interlock(fw *ecu)
 {
     fw_server *server = &ecu->server;
-    if (is_silenced(server) && fw_is_due(ecu, server->traffic_check)) {
+    if (server->silenced != 0 && fw_is_due(ecu, server->traffic_check)) {
         server->traffic_check = fw_after(ecu, INTERLOCK_CHECK_MS);
         if (fw_port_interlock(ecu->port) != FW_SAFE) {
-            fw_restore_traffic(ecu);
+            silence(ecu, 0);
         }
     }
 }
@@ -326,7 +329,7 @@ uint64_t fw_server_deadline(const fw *ecu)
 {
     const fw_server *server = &ecu->server;
     int32_t first = server->holder >= 0 ? fw_until(ecu, server->session_end) : INT32_MAX;
-    if (is_silenced(server) && fw_until(ecu, server->traffic_check) < first) {
+    if (server->silenced != 0 && fw_until(ecu, server->traffic_check) < first) {
         first = fw_until(ecu, server->traffic_check);
     }
     return fw_instant_of(ecu, first);

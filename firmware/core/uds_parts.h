@@ -1,5 +1,5 @@
-/* What uds.c and uds_tasks.c know of each other. Whatever answers a request returns FW_DONE, having answered, or the
- * code of the negative answer that fw_server_asked gives.
+/* What uds.c and uds_tasks.c know of each other. Whatever serves a request returns FW_DONE, or the code of the negative
+ * answer that it is given.
  */
 #ifndef FW_UDS_PARTS_H
 #define FW_UDS_PARTS_H
@@ -9,12 +9,13 @@
 /* uds.c */
 fw_nrc fw_misuse(fw *ecu, fw_nrc nrc, fw_check check); /* refuse with `nrc`, and have it reported */
 fw_nrc fw_safe(fw *ecu);                               /* the interlock says so */
-fw_nrc fw_delivering(fw *ecu);                         /* an update may be delivered: not in the default session */
-fw_nrc fw_programming(fw *ecu);                        /* it may be carried out: in the programming session, and safe */
-void fw_restore_traffic(fw *ecu);
+/* Whether an update may be carried out (in the programming session, while the vehicle is safe), or at least delivered
+ * (not in the default session). */
+fw_nrc fw_may(fw *ecu, bool carried_out);
 /* Have the ECU carry out a task. Whoever wants no answer is told "pending" only when it is due: then there is an
- * answer. */
-fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, const fw_task *task);
+ * answer.
+ */
+fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, fw_task_kind kind);
 
 /* uds_tasks.c */
 fw_nrc fw_answer_routine(fw *ecu, const fw_request *asked);

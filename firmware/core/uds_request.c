@@ -20,13 +20,13 @@ static const fw_service services[] = {
     {FW_DTC, 2, 2, 0x06, true, 0, 0},
 };
 
-static fw_nrc read_routine(fw_request *request)
+static fw_nrc read_routine(const fw_request *request)
 {
+    uint16_t length = 4;
     if (request->length < 4) {
         return FW_NRC_LENGTH;
     }
-    uint16_t routine = fw_u16(request->octets + 2), length = 4;
-    switch (routine) {
+    switch (fw_u16(request->octets + 2)) {
     case FW_ROUTINE_CHECK:
         length = 5;
         break;
@@ -37,12 +37,11 @@ static fw_nrc read_routine(fw_request *request)
     default:
         return FW_NRC_RANGE;
     }
-    request->routine = routine;
     return request->length == length ? FW_DONE : FW_NRC_LENGTH;
 }
 
 /* The services whose content has a format of its own. */
-static fw_nrc read_content(fw_request *request)
+static fw_nrc read_content(const fw_request *request)
 {
     const uint8_t *octets = request->octets;
     bool is_known = true;

@@ -42,7 +42,6 @@ typedef struct {
     const fw_service *service;
     const uint8_t *octets;
     uint16_t length;
-    uint16_t routine; /* FW_ROUTINE: which */
     uint8_t peer;
     uint8_t function; /* of the services that have sub-functions, without the bit that asks for silence */
     bool quiet;       /* no positive answer is wanted */

@@ -12,7 +12,7 @@ struct fw_server {
     uint8_t next_counter;
     uint8_t session;        /* fw_session */
     uint8_t asker, service; /* of the task being carried out */
-    bool messages, faults;  /* whether normal messages flow, and faults are recorded */
+    uint8_t silenced;       /* SILENT_MESSAGES: normal messages do not flow; SILENT_FAULTS: none are recorded */
     bool working;           /* a task is being carried out */
     bool transferring;
     bool exited;       /* the latest request ended a transfer; the same again is acknowledged again */

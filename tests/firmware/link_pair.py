@@ -337,7 +337,7 @@ def _task(task: uds.Task) -> Entry:
     name = type(task).__name__
     match task:
         case uds.BeginObject(place=place, size=size):
-            return "task", name, int(place.object), 0, size, b""
+            return "task", name, int(place.object), place.address, size, b""
         case uds.BeginImage(offset=offset, size=size):
             return "task", name, offset >> 24, offset, size, b""
         case uds.WriteBlock(octets=octets):
