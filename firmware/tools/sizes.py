@@ -1,7 +1,7 @@
 """What the parts of the firmware cost in flash and RAM: `python -m firmware.tools.sizes [ELF]`.
 
-Every symbol of the linked image is counted for the file that it was written in, as its debug information tells; so functions
-that the compiler made part of others count for those. The port is told apart from the core: boards differ in it.
+Every symbol of the linked image is counted for the file that it was written in, as its debug information tells; so
+functions that the compiler made part of others count for those. The port is told apart: boards differ in it.
 """
 
 from __future__ import annotations

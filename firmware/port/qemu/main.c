@@ -15,9 +15,14 @@ static fw_facts facts;
 static fw_port port;
 static fw ecu;
 static uint32_t stack_told;
+static uint64_t stack_looked_at;
 
+#define STACK_LOOK 1000u /* milliseconds; it takes some thousand instructions */
+
+/* How deep the stack has been, whenever it has been deeper: what docs say of RAM can be read on the console. */
 static void say_stack(void)
 {
+    stack_looked_at = clock_now();
     uint32_t used = start_stack_used();
     if (used != stack_told) {
         stack_told = used;
@@ -70,6 +75,9 @@ static void run(void)
     }
     if (clock_now() >= fw_deadline(&ecu)) {
         fw_tick(&ecu, clock_now());
+    }
+    if (clock_now() >= stack_looked_at + STACK_LOOK) {
+        say_stack();
     }
 }
 
