@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+/* Keeps a large frame off the stack of what calls it. */
+#define APART __attribute__((noinline))
+
 /* Move to another record of the installation, if `check` does not refuse it, durably first; nothing happens when it is
  * the same. */
 static fw_check moved(fw *ecu, fw_check check, const fw_installation *next)
@@ -102,14 +105,31 @@ fw_check fw_install_begin(fw *ecu, uint32_t offset, uint32_t size)
     return moved(ecu, FW_OK, &next);
 }
 
-fw_check fw_install_check(fw *ecu)
+/* Apart from the hashing, whose stack is not to have a whole installation upon it. */
+static APART fw_check prepare(fw *ecu, const fw_content *content)
 {
     fw_installation next = ecu->installation;
+    fw_check check = fw_installation_prepare(&next, &ecu->held.targets, content);
+    if (check == FW_INSTALL_HASH || check == FW_INSTALL_LENGTH) {
+        fw_slots_forget(ecu); /* it has to be erased and written again */
+    }
+    return moved(ecu, check, &next);
+}
+
+static APART fw_check start(fw *ecu, const fw_content *content)
+{
+    fw_installation next = ecu->installation;
+    fw_check check = fw_installation_start(&next, &ecu->held.targets, content, ecu->held.attested);
+    return moved(ecu, check, &next);
+}
+
+fw_check fw_install_check(fw *ecu)
+{
     fw_content content;
     const fw_entry *entry = &ecu->held.targets.entry;
     fw_check check = allowed(ecu);
     if (check == FW_OK) {
-        check = fw_installation_wanted(&next, &ecu->held.targets);
+        check = fw_installation_wanted(&ecu->installation, &ecu->held.targets);
     }
     if (check != FW_OK) {
         return check;
@@ -120,12 +140,8 @@ fw_check fw_install_check(fw *ecu)
     if (!fw_slots_sync(ecu)) { /* the end of the transfer may have been lost to a power cut */
         return FW_STORAGE;
     }
-    fw_slots_hash(ecu, fw_other(&next), entry->image.length, entry->has_sha512, &content);
-    check = fw_installation_prepare(&next, &ecu->held.targets, &content);
-    if (check == FW_INSTALL_HASH || check == FW_INSTALL_LENGTH) {
-        fw_slots_forget(ecu); /* it has to be erased and written again */
-    }
-    return moved(ecu, check, &next);
+    fw_slots_hash(ecu, fw_other(&ecu->installation), entry->image.length, entry->has_sha512, &content);
+    return prepare(ecu, &content);
 }
 
 fw_check fw_install_dependencies(fw *ecu)
@@ -138,21 +154,20 @@ fw_check fw_install_dependencies(fw *ecu)
 
 fw_check fw_install_prepare_restart(fw *ecu)
 {
-    fw_installation next = ecu->installation;
+    const fw_installation *now = &ecu->installation;
     fw_content content;
     if (ecu->testing && fw_is_unproven(ecu)) {
         return FW_INSTALL_STATE; /* whoever could restart it now, could have it given up as unbootable */
     }
-    if (next.state != FW_PREPARED || (next.last_phase != FW_ACTIVATE && next.coordinator.scheme != FW_NO_KEY)) {
+    if (now->state != FW_PREPARED || (now->last_phase != FW_ACTIVATE && now->coordinator.scheme != FW_NO_KEY)) {
         return FW_OK;
     }
     fw_check check = fw_recheck(ecu);
     if (check != FW_OK) {
         return check;
     }
-    fw_slots_hash(ecu, fw_other(&next), fw_other_image(&next)->length, false, &content);
-    check = fw_installation_start(&next, &ecu->held.targets, &content, ecu->held.attested);
-    return moved(ecu, check, &next);
+    fw_slots_hash(ecu, fw_other(now), fw_other_image(now)->length, false, &content);
+    return start(ecu, &content);
 }
 
 static bool is_proving(uint8_t state)

@@ -57,19 +57,12 @@ static void status(const fw *ecu, uint8_t octets[STATUS_LENGTH])
     octets[89] = installation->last_phase == FW_NO_PHASE ? 0 : (uint8_t)(installation->last_phase + 1);
 }
 
-static int text(const char *characters, uint8_t count, uint8_t *octets, uint16_t length_max)
-{
-    if (count > length_max) {
-        return -1;
-    }
-    memcpy(octets, characters, count);
-    return count;
-}
-
 int fw_read(fw *ecu, uint16_t did, uint8_t *octets, uint16_t length_max)
 {
-    const fw_facts *facts = ecu->facts;
+    const fw_name *name = &ecu->facts->vehicle;
     const fw_filename *filename = &fw_running_image(&ecu->installation)->filename;
+    const void *from;
+    uint8_t length;
     switch (did) {
     case DID_STATUS:
         if (length_max < STATUS_LENGTH) {
@@ -77,21 +70,31 @@ int fw_read(fw *ecu, uint16_t did, uint8_t *octets, uint16_t length_max)
         }
         status(ecu, octets);
         return (int)STATUS_LENGTH;
-    case DID_NONCE:
-        return ecu->has_nonce ? text((const char *)ecu->nonce, FW_NONCE_LENGTH, octets, length_max) : -1;
     case DID_REFUSAL:
         octets[0] = (uint8_t)(ecu->latest_refusal >> 8);
         octets[1] = (uint8_t)ecu->latest_refusal;
         return 2;
-    case DID_VEHICLE:
-        return text(facts->vehicle.text, facts->vehicle.length, octets, length_max);
-    case DID_ECU:
-        return text(facts->ecu.text, facts->ecu.length, octets, length_max);
-    case DID_HARDWARE:
-        return text(facts->hardware.text, facts->hardware.length, octets, length_max);
+    case DID_NONCE:
+        from = ecu->nonce;
+        length = ecu->has_nonce ? FW_NONCE_LENGTH : 0;
+        break;
     case DID_FILENAME:
-        return text(filename->text, filename->length, octets, length_max);
+        from = filename->text;
+        length = filename->length;
+        break;
+    case DID_ECU:
+    case DID_HARDWARE:
+        name = did == DID_ECU ? &ecu->facts->ecu : &ecu->facts->hardware; /* fall through */
+    case DID_VEHICLE:
+        from = name->text;
+        length = name->length;
+        break;
     default:
         return -1;
     }
+    if (length == 0 || length > length_max) {
+        return -1;
+    }
+    memcpy(octets, from, length);
+    return length;
 }

@@ -14,20 +14,9 @@
 #define FW_STORE_CRC 0xFFFFFFFFu /* to begin with; complemented at the end */
 #define FW_STORE_CRC_FROM 4u  /* octets of the prefix that the record's CRC covers: not where it lies */
 
-/* Octets that a record takes in the log. */
-static inline uint32_t fw_store_size(const fw_store *store, uint32_t length)
-{
-    uint32_t unit = fw_port_geometry(store->port)->unit;
-    return ((FW_STORE_PREFIX + length + FW_STORE_CRC_LENGTH + unit - 1) & ~(unit - 1)) + unit;
-}
-
-/* Octets of a half. */
-static inline uint32_t fw_store_half(const fw_store *store)
-{
-    return fw_port_geometry(store->port)->state_size / 2;
-}
-
 /* store_scan.c */
+uint32_t fw_store_half(const fw_store *store);                  /* octets of a half */
+uint32_t fw_store_size(const fw_store *store, uint32_t length); /* octets that a record takes in the log */
 uint32_t fw_store_crc(uint32_t crc, const void *octets, uint32_t length);
 void fw_store_prefix(uint8_t prefix[FW_STORE_PREFIX], uint32_t at, uint8_t name, uint16_t length);
 void fw_store_index(fw_store *store, uint8_t name, uint32_t at, uint16_t length);

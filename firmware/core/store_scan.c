@@ -28,6 +28,17 @@ uint32_t fw_store_crc(uint32_t crc, const void *octets, uint32_t length)
     return crc;
 }
 
+uint32_t fw_store_half(const fw_store *store)
+{
+    return fw_port_geometry(store->port)->state_size / 2;
+}
+
+uint32_t fw_store_size(const fw_store *store, uint32_t length)
+{
+    uint32_t unit = fw_port_geometry(store->port)->unit;
+    return ((FW_STORE_PREFIX + length + FW_STORE_CRC_LENGTH + unit - 1) & ~(unit - 1)) + unit;
+}
+
 void fw_store_prefix(uint8_t prefix[FW_STORE_PREFIX], uint32_t at, uint8_t name, uint16_t length)
 {
     uint8_t where[4];
