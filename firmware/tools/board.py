@@ -103,7 +103,7 @@ class Board:
         if self._process is None or self._process.poll() is None:
             return None
         said = (self._folder / "qemu.log").read_text(errors="replace").splitlines()
-        words = [line for line in said if not any(each in line for each in _MEANINGLESS)]
+        words = [line for line in said if "qemu" in line and not any(each in line for each in _MEANINGLESS)]
         return f"QEMU ended with {self._process.returncode}: {words[-1] if words else 'without a word'}"
 
     # ------------------------------------------------------------------------------------------------- the lines

@@ -3,6 +3,7 @@
 What our Primary does with it is in test_board_fleet.py.
 """
 
+import contextlib
 import random
 import threading
 from collections.abc import Iterator
@@ -23,9 +24,6 @@ from uptane.errors import Check
 from uptane.model.reports import EcuReport, EcuState, Outcome
 
 pytestmark = [pytest.mark.peer, pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
-
-CUTS = 8  # seeded moments; each takes an update and a half
-REQUESTS = 150  # about as many as an update takes: what comes after it is cut at rest
 
 
 @pytest.fixture
@@ -101,7 +99,7 @@ def test_without_authorised_metadata_every_step_is_refused(ecu: BoardProcess) ->
         tester.client.change_session(2)
         steps: list[tuple[str, tuple[Any, ...], int]] = [
             ("start_routine", (0xFF00,), 0x22),
-            ("request_download", (where,), 0x22),
+            ("request_download", (where,), 0x70),  # a board leaves the factory without Targets
             ("transfer_data", (1, octets[:500]), 0x24),
             ("request_transfer_exit", (), 0x24),
             ("start_routine", (0x0202, b"\x00"), 0x22),
@@ -189,54 +187,63 @@ class PowerIsOut(Exception):
     """The board's power was cut."""
 
 
+CUTS = {  # what begins with a request that begins so; how many of them pass before; milliseconds from it to the cut
+    "erasing": (b"\x31\x01\xff\x00", range(1), 20),
+    "an early block": (b"\x36", range(5, 20), 20),
+    "a late block": (b"\x36", range(20, 75), 20),
+    "the end of the image": (b"\x37", range(3, 4), 20),  # behind those of Root, time and Targets
+    "hashing": (b"\x31\x01\x02\x02\x00", range(1), 30),
+    "restarting": (b"\x11\x01", range(1), 50),
+    "on trial": (b"\x11\x01", range(1), 1_000),
+}
+
+
 class Fuse:
     """Cuts the power of a board a seeded moment after a seeded request has begun."""
 
-    def __init__(self, ecu: BoardProcess, tester: Workshop, dice: random.Random) -> None:
-        self._left = dice.randrange(REQUESTS)
-        self._delay_s = dice.choice((0.0, 0.001, 0.003, 0.01, 0.03, 0.1))
+    def __init__(self, ecu: BoardProcess, tester: Workshop, name: str) -> None:
+        self._begins, before, delay_ms = CUTS[name]
+        dice = random.Random(name)
+        self._left = 1 + dice.choice(before)
+        self._delay_s = dice.randrange(delay_ms) / 1_000
         self._ecu = ecu
         self._send = tester.client.send_request
         tester.client.send_request = self._counted
 
-    def _counted(self, *words: Any, **options: Any) -> Any:
-        self._left -= 1
+    def _counted(self, request: Any, *words: Any, **options: Any) -> Any:
+        self._left -= request.get_payload().startswith(self._begins)
         if self._left:
-            return self._send(*words, **options)
+            return self._send(request, *words, **options)
         cut = threading.Timer(self._delay_s, self._ecu.kill)
         cut.start()
-        try:
-            return self._send(*words, timeout=1, **options)
-        except (TimeoutException, NegativeResponseException) as ended:
-            raise PowerIsOut from ended
-        finally:
-            cut.join()
+        with contextlib.suppress(TimeoutException, NegativeResponseException):
+            self._send(request, timeout=1)
+        cut.join()
+        raise PowerIsOut
 
 
-@pytest.mark.parametrize("seed", range(CUTS))
-def test_power_cut_at_a_seeded_moment(ecu: BoardProcess, seed: int) -> None:
+@pytest.mark.parametrize("moment", CUTS)
+def test_power_cut(ecu: BoardProcess, moment: str) -> None:
     """Old image or new, both bootable; the next attempt goes on from there and ends in the new one."""
     octets = build(emulated(), 2)
     authorise(ecu, octets)
     ecu.start()
     with plugged_in(ecu) as tester:
-        Fuse(ecu, tester, random.Random(seed))
-        try:
+        Fuse(ecu, tester, moment)
+        with pytest.raises(PowerIsOut):
             flash(tester, ecu, octets)
-            tester.released(ecu)
-        except (PowerIsOut, TimeoutException):
-            pass
-    if ecu.process is not None and ecu.process.poll() is None:
-        ecu.kill()
     old, new = image_of(ecu.factory_octets, 1).sha256, image_of(octets, 2).sha256
     ecu.start()
     with plugged_in(ecu) as tester:
         report = tester.report(ecu)
-        print(f"seed {seed}: {report.state.value}, {report.outcome.value}, {tester.status().next_offset} octets")
+        print(f"{moment}: {report.state.value}, {report.outcome.value}, {tester.status().next_offset} octets")
         assert report.image.sha256 in {old, new}
         if report.outcome is Outcome.ROLLED_BACK:  # cut on trial: this bundle is over, the Director assigns another
             octets = build(emulated(), 3)
             authorise(ecu, octets)
+            tester.hand_over(ecu)
+            tester.client.change_session(2)
+            tester.client.start_routine(0xFF00)
         if report.image.sha256 != image_of(octets, 2).sha256:
             flash(tester, ecu, octets)
         assert_new(tester.released(ecu), octets)
