@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import serial
 
+from rig.serial_line import hang_up
 from rig.settings import ConsoleSettings
 from uptane.errors import LinkFailure
 
@@ -69,7 +70,7 @@ class Console:
         self._ending.set()
         self._thread.join(2 * READ_S + 1.0)
         if self._port is not None:
-            self._port.close()
+            hang_up(self._port)
 
     def _open(self) -> Any:  # noqa: ANN401 (pyserial ships no types)
         try:
@@ -88,7 +89,7 @@ class Console:
 
     def _lose(self) -> None:
         if self._port is not None:
-            self._port.close()
+            hang_up(self._port)
             self._port = None
         self._ending.wait(REOPEN_S)
 

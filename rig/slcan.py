@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import serial
 
+from rig.serial_line import hang_up
 from uptane.errors import LinkFailure
 from uptane.link.bus_time import BusSpeed
 from uptane.link.can_frame import CAN_ID_MAX, DATA_LENGTHS, CanFrame
@@ -113,8 +114,7 @@ class SlcanWire:
         with contextlib.suppress(OSError, LinkFailure):
             self._backlog = b"C\r"
             self._flush()
-        with contextlib.suppress(OSError):
-            self._port.close()
+        hang_up(self._port)
 
     def _read(self) -> bytes:
         """What has come: read until there is no more, so that frames are handed on together."""
