@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What building, testing and emulating the firmware needs: `firmware/tools/toolchain.sh`. As root on Debian, what is missing is
+# installed; anyone else is told exactly what to install. Does nothing, and needs no network, when all is there.
+set -euo pipefail
+
+say() { printf 'toolchain: %s\n' "$*"; }
+
+# A tool counts when it does its work, not when something of its name is on the path.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+printf '#include <stdint.h>\n#include <string.h>\nint LLVMFuzzerTestOneInput(const uint8_t *d, size_t n)\n{\n    return n > 1 && memcmp(d, "no", 2) == 1;\n}\n' >"$scratch/fuzz.c"
+printf '#include <stdint.h>\nuint32_t f(void);\nuint32_t f(void)\n{\n    return 1;\n}\n' >"$scratch/plain.c"
+printf '#include <stdio.h>\nint main(void)\n{\n    return puts("") < 0;\n}\n' >"$scratch/host.c"
+
+host() { gcc "$scratch/host.c" -o "$scratch/host"; }
+cross() { arm-none-eabi-gcc -mcpu=cortex-m3 -mthumb -flto -c "$scratch/plain.c" -o "$scratch/plain.o"; }
+fuzzer() { clang -fsanitize=fuzzer,address,undefined "$scratch/fuzz.c" -o "$scratch/fuzz"; }
+emulator() { qemu-system-arm -M help | grep -q '^lm3s6965evb '; }
+keyring() { [ -s /usr/share/keyrings/debian-archive-keyring.gpg ]; }
+
+missing=()
+# The sanitizers' library has the version of the compiler that is here, or would be installed.
+sanitizers() {
+    local version
+    version=$(clang -dumpversion 2>/dev/null || apt-cache depends clang 2>/dev/null | sed -nE 's/.*Depends: clang-([0-9]+)$/\1/p')
+    printf 'libclang-rt-%s-dev' "${version%%.*}"
+}
+need() { # what works (words), then the packages that it comes in
+    local works=$1
+    shift
+    $works >/dev/null 2>&1 || missing+=("$@")
+}
+look() {
+    missing=()
+    need host gcc libc6-dev
+    need "make --version" make
+    need cross gcc-arm-none-eabi
+    need fuzzer clang "$(sanitizers)"
+    need emulator qemu-system-arm
+    need keyring debian-archive-keyring
+}
+
+look
+[ ${#missing[@]} -gt 0 ] || exit 0
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    say "missing: ${missing[*]}. On Debian: apt-get install --no-install-recommends ${missing[*]}"
+    exit 1
+fi
+say "installing ${missing[*]}"
+apt-get -qq update
+DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+look
+[ ${#missing[@]} -eq 0 ] || { say "still missing after installing: ${missing[*]}"; exit 1; }
