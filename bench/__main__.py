@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import codec, isotp, metadata, poll, sizes
+from bench import codec, firmware, isotp, metadata, poll, sizes
 from bench.figures import BUILD, Row, unmet
 
 MODULES: dict[str, Callable[[], list[Row]]] = {
@@ -24,6 +24,7 @@ MODULES: dict[str, Callable[[], list[Row]]] = {
     "sizes": sizes.rows,
     "isotp": isotp.rows,
     "poll": poll.rows,
+    "firmware": firmware.rows,
 }
 OUTPUT = BUILD / "bench.json"
 WIDTH = 150  # columns, where there is no terminal to ask
