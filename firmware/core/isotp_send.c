@@ -57,28 +57,28 @@ static bool put(fw_peer *peer, const uint8_t *octets, uint8_t length)
 static bool offer(fw *ecu, fw_peer *peer)
 {
     const uint8_t *octets = peer->queue + peer->out_start;
-    uint8_t here = *octets++, size = ecu->facts->fd ? 64 : 8;
-    uint16_t done = peer->out_done, length = (uint16_t)(here + peer->tail_length);
+    uint32_t here = *octets++, done = peer->out_done, length = here + peer->tail_length;
+    uint32_t size = ecu->facts->fd ? 64 : 8, at = 2;
     fw_frame frame;
-    frame.length = 2;
     frame.data[0] = (uint8_t)(length >> 8);
     frame.data[1] = (uint8_t)length;
     if (done != 0) {
-        frame.length = 1;
+        at = 1;
         frame.data[0] = 0x20 | (peer->out_number & 0x0F);
     } else if (length <= 7) {
-        frame.length = 1;
+        at = 1;
         frame.data[0] = (uint8_t)length;
     } else if (length > size - 2) {
         frame.data[0] |= 0x10;
     }
-    for (; frame.length < size && done < length; done++) {
-        frame.data[frame.length++] = done < here ? octets[done] : peer->tail[done - here];
+    for (; at < size && done < length; done++) {
+        frame.data[at++] = done < here ? octets[done] : peer->tail[done - here];
     }
+    frame.length = (uint8_t)at;
     if (!fw_link_offer(ecu, peer->address, &frame)) {
         return false;
     }
-    peer->out_done = done < length ? done : 0;
+    peer->out_done = (uint16_t)(done < length ? done : 0);
     return true;
 }
 

@@ -13,9 +13,18 @@
 #define FW_QUEUE_MAX (FW_SMALL_MAX + 1u + 12u)
 
 typedef struct {
-    uint32_t in_until;   /* N_Cr, or when our flow control is offered again; instants are the low half of `now` */
-    uint32_t out_at;     /* when the next frame is due, or N_Bs */
-    const uint8_t *tail; /* further octets of the message going, which are not in the queue */
+    /* Octets first: the nearest are reached by the shortest instructions. */
+    uint8_t address;
+    uint8_t in_number;  /* next sequence number */
+    uint8_t in_block;   /* frames until our next flow control */
+    uint8_t in_frame;   /* RX_DL: octets of its frames */
+    uint8_t out_number; /* of the frames sent */
+    uint8_t out_gap;    /* ms between frames */
+    uint8_t out_waits;  /* wait frames in a row */
+    uint8_t out_start;  /* of the queue: the message going, */
+    uint8_t out_end;    /* the end of the last one, */
+    uint8_t out_count;  /* and how many they are */
+    bool out_waiting;   /* for flow control */
     uint16_t tail_length;
     uint16_t out_done;     /* octets of the message going that are in frames */
     uint16_t out_block;    /* consecutive frames until the next flow control */
@@ -23,17 +32,9 @@ typedef struct {
     uint16_t in_count;     /* and of them those that came */
     uint16_t refused;      /* times in a row that the port had no room for its frame, */
     uint16_t flow_refused; /* and for our flow control; 0: none is due */
-    uint8_t in_number;     /* next sequence number */
-    uint8_t in_block;      /* frames until our next flow control */
-    uint8_t in_frame;      /* RX_DL: octets of its frames */
-    uint8_t out_number;    /* of the frames sent */
-    uint8_t out_gap;       /* ms between frames */
-    uint8_t out_waits;     /* wait frames in a row */
-    uint8_t out_start;     /* of the queue: the message going, */
-    uint8_t out_end;       /* the end of the last one, */
-    uint8_t out_count;     /* and how many they are */
-    uint8_t address;
-    bool out_waiting;                /* for flow control */
+    uint32_t in_until;     /* N_Cr, or when our flow control is offered again; instants are the low half of `now` */
+    uint32_t out_at;       /* when the next frame is due, or N_Bs */
+    const uint8_t *tail;   /* further octets of the message going, which are not in the queue */
     uint8_t request[FW_REQUEST_MAX]; /* a short message coming; a longer one is in the block */
     uint8_t queue[FW_QUEUE_MAX];     /* messages to go, each behind its length */
 } fw_peer;

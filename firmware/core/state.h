@@ -27,19 +27,19 @@ struct fw {
     fw_port *port;
     const fw_facts *facts;
     uint64_t now;          /* of the event being handled; moved on by fw_port_breathe */
-    uint32_t nonce_counter;
-    uint8_t nonce[FW_NONCE_LENGTH];
-    bool has_nonce;
     fw_check latest_refusal; /* FW_OK for none */
+    bool has_nonce;
     bool untouched;        /* the other slot was erased for its tag in this power cycle, nothing written since */
     bool testing, down, cycle_began;
+    fw_server server;      /* uds.c */
+    uint32_t nonce_counter;
+    uint8_t nonce[FW_NONCE_LENGTH];
     uint64_t revert_at;    /* FW_NEVER: not waiting */
     struct {
         uint64_t begun;
         uint32_t octets;
         bool running, told;
     } watch;               /* watch.c: slow retrieval */
-    fw_server server;      /* uds.c */
     fw_store store;        /* store.c: where the newest records lie */
     fw_progress progress[2];      /* slots.c */
     fw_download download;         /* slots.c: the end of the one under way */

@@ -3,20 +3,20 @@
 #define FW_UDS_STATE_H
 
 struct fw_server {
-    uint32_t session_end;   /* S3, unless in the default session, or working; instants are the low 32 bits of `now` */
-    uint32_t traffic_check; /* when the interlock is looked at again, unless all is normal */
-    uint32_t pending_at;    /* when "pending" is due, if working */
-    uint32_t left;          /* octets of the transfer that have not come */
-    int16_t holder;         /* of the session; -1: nobody */
-    int16_t last_counter;   /* of the block written last; -1: none yet */
     uint8_t next_counter;
     uint8_t session;        /* fw_session */
     uint8_t asker, service; /* of the task being carried out */
     uint8_t silenced;       /* SILENT_MESSAGES: normal messages do not flow; SILENT_FAULTS: none are recorded */
     bool working;           /* a task is being carried out */
     bool transferring;
-    bool exited;       /* the latest request ended a transfer; the same again is acknowledged again */
-    bool said_pending; /* to the request being served: it is answered even if no answer was wanted */
+    bool exited;            /* the latest request ended a transfer; the same again is acknowledged again */
+    bool said_pending;      /* to the request being served: it is answered even if no answer was wanted */
+    int16_t holder;         /* of the session; -1: nobody */
+    int16_t last_counter;   /* of the block written last; -1: none yet */
+    uint32_t left;          /* octets of the transfer that have not come */
+    uint32_t session_end;   /* S3, unless in the default session, or working; instants are the low half of `now` */
+    uint32_t traffic_check; /* when the interlock is looked at again, unless all is normal */
+    uint32_t pending_at;    /* when "pending" is due, if working */
 };
 
 #endif

@@ -35,7 +35,7 @@
 #define FW_REPORT_MAX 720u         /* a signed report with every name at its longest, and eight refusals */
 #define FW_SMALL_MAX 131u          /* any other message we send: a filename behind its identifier; the status is 93 */
 #define FW_REQUEST_MAX 16u         /* any request but TransferData: RequestDownload is 11 */
-#define FW_PEERS_MAX 4u            /* clients heard at once, one of whom may send blocks */
+#define FW_PEERS_MAX 3u            /* clients heard at once, one with blocks: the Primary, a tester, one more */
 
 #define FW_REFUSAL_KINDS_MAX 8u    /* as many as a report carries */
 #define FW_ROLLED_BACK_MAX 8u      /* the Director sees each in a report and moves on */

@@ -10,7 +10,7 @@ from uptane.link.isotp_frame import first_frame, padded, single_frame, single_le
 from uptane.link.uds_tasks import Interlock
 from uptane.link.uds_values import Nrc
 
-PRIMARY, TESTER, THIRD, FOURTH = PEERS = (0xF0, 0xF1, 0x05, 0x22)
+PRIMARY, TESTER, THIRD = PEERS = (0xF0, 0xF1, 0x05)
 READINGS = {
     0xF190: b"VIN",
     0xF18C: b"e" * 64,
@@ -122,7 +122,7 @@ TASKS = st.sampled_from(
 )
 REQUESTS = st.one_of(FIXED, DIDS, DOWNLOADS, FIXED, DOWNLOADS, st.binary(min_size=1, max_size=40))
 FRAME_LENGTHS = st.sampled_from([8, 8, 64, 12, 20])
-PEER = st.sampled_from([PRIMARY, PRIMARY, PRIMARY, TESTER, THIRD, FOURTH])
+PEER = st.sampled_from([PRIMARY, PRIMARY, PRIMARY, TESTER, THIRD])
 FLOW_STATUS = st.sampled_from([0, 0, 0, 0, 1, 2, 3, 15])
 SEPARATIONS = st.sampled_from([0, 0, 0, 1, 5, 0x7F, 0x80, 0xF1, 0xF9, 0xFA])
 FLOWS = st.tuples(FLOW_STATUS, st.sampled_from([0, 1, 2, 8, 65, 255]), SEPARATIONS)

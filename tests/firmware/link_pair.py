@@ -47,7 +47,7 @@ FIRMWARE = ROOT / "firmware"
 PARTS = ("isotp", "isotp_receive", "isotp_send", "uds", "uds_request", "uds_tasks")
 
 OWN = 0x21
-REQUEST_MAX, BLOCK_MAX, QUEUE_MAX, PEERS_MAX = 16, 514, 144, 4
+REQUEST_MAX, BLOCK_MAX, QUEUE_MAX, PEERS_MAX = 16, 514, 144, 3
 LOG_MAX = 1 << 20
 NEVER = 2**64 - 1
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tests.firmware.link_events import (
     EDITS,
     EVENTS,
-    FOURTH,
     FRAME_LENGTHS,
     OPEN,
     PEER,
@@ -279,7 +278,7 @@ def test_the_holder_always_has_a_place(built: ctypes.CDLL) -> None:
 
 def test_nobody_keeps_the_report_from_another(bus: Bus) -> None:
     head = 0x1000 | 3 + len(REPORT)
-    for peer in (THIRD, FOURTH, PRIMARY):
+    for peer in (THIRD, TESTER, PRIMARY):
         (entry,) = bus.hear(physical(peer), bytes.fromhex("0322fd01"))
         assert entry[3][:2] == head.to_bytes(2)
     assert bus.hear(physical(THIRD), bytes.fromhex("0322fd01")) == []  # its answer, "busy", waits for the first
