@@ -11,28 +11,25 @@ typedef struct {
     uint8_t octets[FW_SIGNATURE_MAX];
 } fw_signature;
 
-/* A name that is read now, beside the one before it in a list. */
-typedef struct {
-    uint8_t length; /* of the one before */
-    bool same, above;
-} fw_ascent;
+/* The longest string that is looked at as it is; of longer ones, the SHA-256. */
+#if FW_SIGNATURE_MAX > FW_FILENAME_MAX
+#define FW_TEXT_MAX FW_SIGNATURE_MAX
+#else
+#define FW_TEXT_MAX FW_FILENAME_MAX
+#endif
 
 /* The scratch area of Targets: what would be held, and what its own entry says beyond that. */
 typedef struct {
     fw_targets made;
     bool delegates, encrypted, fits; /* fits: made for this ECU's hardware */
-    bool is_ours, is_first;          /* as far as the present name came: this ECU's; the image's first hardware */
-    fw_ascent name, alternative;     /* of entries; of hardware */
-    uint8_t last_name[FW_FILENAME_MAX];
-    uint8_t last_alternative[FW_NAME_MAX];
-    fw_name hardware; /* the image's first */
+    fw_filename last_name;           /* of the entry before */
+    fw_name hardware, last_hardware; /* the image's first, and the one before */
 } fw_targets_scratch;
 
 typedef struct {
     fw_root made;
     bool unsound, too_many; /* a key or role is missing, doubled or unmet; more keys than there is room for */
     uint8_t role;           /* the one that is read now */
-    uint8_t key_id[FW_KEY_ID_LENGTH];
 } fw_root_scratch;
 
 typedef struct {
@@ -68,17 +65,16 @@ struct fw_object {
     const fw_facts *facts;
     uint8_t kind, delivery;
     fw_oer reader;
+    uint8_t text[FW_TEXT_MAX]; /* the string that is read now */
 
     fw_span payload, entries, entry; /* where they lie in the object; stop 0: not there */
     fw_sha512 payload_hash;
-    fw_sha256 entries_hash, entry_hash; /* entry_hash: of a key longer than this build holds, in a Root */
+    fw_sha256 entries_hash, entry_hash; /* entry_hash: of long strings too, which come before the entries */
     uint8_t payload_sha512[FW_SHA512_LENGTH];
-
-    uint8_t signature_count;
-    fw_signature signatures[FW_SIGNATURES_MAX];
 
     uint8_t tag; /* fw_payload */
     uint8_t level, speaker;
+    uint8_t scheme, key_id[FW_KEY_ID_LENGTH]; /* of the key or signature that is read now */
     bool own_vehicle;
     uint32_t version;
     uint64_t expires, issued;
@@ -88,6 +84,9 @@ struct fw_object {
         fw_attestation_scratch attestation;
         fw_order_scratch order;
     } of;
+
+    uint8_t signature_count;
+    fw_signature signatures[FW_SIGNATURES_MAX];
 };
 
 #endif

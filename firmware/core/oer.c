@@ -96,17 +96,13 @@ bool fw_oer_begin_octets(fw_object *object, uint32_t length)
     fw_oer *reader = &object->reader;
     const fw_node *node = &fw_nodes[reader->node];
     uint8_t kind = node->kind & FW_KIND_BITS;
-    if (length > reader->stop - reader->at ||
-        (node->field != FW_UNSEEN && !fw_seen_value(object, node->field, length))) {
-        return false;
+    uint8_t part = kind == FW_ENTRIES ? FW_IN_LIST : node->a == FW_NODE_PAYLOAD ? FW_IN_PAYLOAD : FW_IN_ABOVE;
+    bool is_there = fw_oer_want(reader, TO_STRING, length);
+    if (!is_there || kind == FW_OCTETS) {
+        return is_there;
     }
-    if (kind == FW_OCTETS) {
-        return fw_oer_want(reader, TO_STRING, length);
-    }
-    uint8_t part = kind == FW_ENTRIES                                   ? FW_IN_LIST
-                   : kind == FW_CONTAINER && node->a == FW_NODE_PAYLOAD ? FW_IN_PAYLOAD
-                                                                        : FW_IN_ABOVE;
-    if (!fw_oer_push(reader, kind == FW_ENTRIES ? IN_ENTRIES : IN_CONTAINER, part, 0)) {
+    if ((node->field != FW_UNSEEN && !fw_seen_value(object, node->field, length)) ||
+        !fw_oer_push(reader, kind == FW_ENTRIES ? IN_ENTRIES : IN_CONTAINER, part, 0)) {
         return false;
     }
     reader->stop = reader->at + length;
@@ -148,7 +144,8 @@ bool fw_oer_enter(fw_object *object, uint8_t number)
         return (node->kind & FW_PREAMBLE) != 0 ? fw_oer_want(reader, TO_PREAMBLE, 1)
                                                : fw_oer_begin_parts(reader, number, 0);
     default:
-        return range->low == range->high ? fw_oer_begin_octets(object, range->high) : fw_oer_want(reader, TO_LENGTH, 1);
+        return range->high != 0 && range->low == range->high ? fw_oer_begin_octets(object, range->high)
+                                                             : fw_oer_want(reader, TO_LENGTH, 1);
     }
 }
 
@@ -223,22 +220,23 @@ static bool is_spelled(fw_oer *reader, uint8_t alphabet, const uint8_t *octets, 
     return true;
 }
 
-/* Some of what is wanted: hand it on. */
-static bool pass_on(fw_object *object, const uint8_t *octets, uint32_t count)
+/* Some octets of what is wanted: gather or hash those that somebody wants to see. */
+static bool take(fw_object *object, const uint8_t *octets, uint32_t count)
 {
     fw_oer *reader = &object->reader;
     const fw_node *node = &fw_nodes[reader->node];
-    if (reader->step == TO_NAME) {
-        fw_seen_name(object, octets, reader->done, count);
-        return true;
-    }
-    if (reader->step != TO_STRING) {
-        return true;
-    }
-    if (node->a != FW_ANY && !is_spelled(reader, node->a, octets, count)) {
+    bool is_string = reader->step == TO_STRING;
+    if (is_string && node->a != FW_ANY && !is_spelled(reader, node->a, octets, count)) {
         return false;
     }
-    return node->field == FW_UNSEEN || fw_seen_octets(object, node->field, octets, reader->done, count);
+    if (reader->step == TO_NAME || (is_string && node->field != FW_UNSEEN)) {
+        if (reader->done + reader->left <= FW_TEXT_MAX) {
+            memcpy(object->text + reader->done, octets, count);
+        } else {
+            fw_sha256_add(&object->entry_hash, octets, count);
+        }
+    }
+    return true;
 }
 
 static void settle(fw_object *object, bool is_well)
@@ -269,7 +267,7 @@ void fw_oer_read(fw_object *object, const uint8_t *octets, uint32_t length)
             count = 1;
             reader->value = reader->value << 8 | *octets;
         }
-        bool is_well = pass_on(object, octets, count);
+        bool is_well = take(object, octets, count);
         reader->at += count;
         reader->done += count;
         reader->left -= count;

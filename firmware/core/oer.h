@@ -31,7 +31,7 @@ typedef struct {
     uint32_t done;     /* octets that came of it */
     uint64_t value;    /* of an integer, as far as it came */
     uint8_t step, node, depth;
-    uint8_t before;           /* the octet before, in a name */
+    uint8_t before; /* the octet before, in a name */
     fw_check fault[FW_PARTS]; /* the first fault of each part */
     fw_oer_frame frames[FW_OER_DEPTH];
 } fw_oer;
@@ -45,18 +45,15 @@ void fw_oer_end(fw_object *object);
 
 /* ---------------------------------------------------------------------------- asked and told by the reader (object.c) */
 
-/* An integer was read, a choice made, a part begun; of octets and containers, `value` is the length.
- * False: malformed. */
+/* An integer was read, a choice made, a part begun; of a container, `value` is the length. False: malformed. */
 bool fw_seen_value(fw_object *object, uint8_t field, uint64_t value);
-/* Octets of a string of `length`, from `offset` on. False: malformed. */
-bool fw_seen_octets(fw_object *object, uint8_t field, const uint8_t *octets, uint32_t offset, uint32_t count);
+/* A string was read: object->text holds it, or, if it is longer, its SHA-256. False: malformed. */
+bool fw_seen_text(fw_object *object, uint8_t field, uint32_t length);
 
 /* A list begins; how long a name in it is at most, and how many octets stand at least behind it. */
 void fw_seen_list(fw_object *object, uint8_t field, uint8_t *name_max, uint8_t *rest_min);
-/* Octets of a name in a list. */
-void fw_seen_name(fw_object *object, const uint8_t *octets, uint32_t offset, uint32_t count);
-/* A name of `length` has been read behind an entry's preamble: FW_OK, or why it may not stand here. `*mine`: it is this
- * ECU's entry. */
-fw_check fw_seen_entry(fw_object *object, uint8_t preamble, uint32_t length, bool *mine);
+/* A name in a list was read, behind an entry's preamble: FW_OK, or why it may not stand here. `*mine`: it is this ECU's
+ * entry. */
+fw_check fw_seen_name(fw_object *object, uint8_t preamble, uint8_t length, bool *mine);
 
 #endif

@@ -7,11 +7,17 @@
 #define FIRST_TAG 0x80u
 #define SHORT_MAX 0x7Fu
 
+/* Whether a value, a length or a count is in the range of the node that is read. */
+static bool is_within(const fw_oer *reader, uint32_t value)
+{
+    const fw_range *range = &fw_ranges[fw_nodes[reader->node].b];
+    return range->low <= value && (range->high == 0 || value <= range->high);
+}
+
 /* A length is known: is it one that the string may have? */
 static bool sized(fw_object *object, uint32_t length)
 {
-    const fw_range *range = &fw_ranges[fw_nodes[object->reader.node].b];
-    return range->low <= length && length <= range->high && fw_oer_begin_octets(object, length);
+    return is_within(&object->reader, length) && fw_oer_begin_octets(object, length);
 }
 
 static bool begin_name(fw_oer *reader, uint32_t length)
@@ -27,7 +33,7 @@ static bool end_name(fw_object *object)
 {
     fw_oer *reader = &object->reader;
     bool mine = false;
-    fw_check check = fw_seen_entry(object, fw_oer_top(reader)->preamble, reader->done, &mine);
+    fw_check check = fw_seen_name(object, fw_oer_top(reader)->preamble, (uint8_t)reader->done, &mine);
     if (check != FW_OK) {
         reader->fault[FW_IN_LIST] = check; /* the first one: what follows is passed over */
         return false;
@@ -49,16 +55,22 @@ static bool end_value(fw_object *object)
 {
     fw_oer *reader = &object->reader;
     const fw_node *node = &fw_nodes[reader->node];
-    uint64_t value = reader->value;
+    uint32_t value = (uint32_t)reader->value; /* of 8 octets none are bounded */
     reader->step = TO_DECIDE;
-    if ((node->kind & FW_KIND_BITS) == FW_BOOLEAN) {
-        if (value != 0 && value != 0xFF) {
-            return false;
-        }
-    } else if (node->a < sizeof value && (value < fw_ranges[node->b].low || value > fw_ranges[node->b].high)) {
-        return false;
+    bool is_well = (node->kind & FW_KIND_BITS) == FW_BOOLEAN ? value == 0 || value == 0xFF : is_within(reader, value);
+    return is_well && (node->field == FW_UNSEEN || fw_seen_value(object, node->field, reader->value));
+}
+
+static bool end_string(fw_object *object)
+{
+    fw_oer *reader = &object->reader;
+    uint8_t field = fw_nodes[reader->node].field;
+    reader->step = TO_DECIDE;
+    if (field != FW_UNSEEN && reader->done > FW_TEXT_MAX) {
+        fw_sha256_end(&object->entry_hash, object->text);
+        fw_sha256_start(&object->entry_hash);
     }
-    return node->field == FW_UNSEEN || fw_seen_value(object, node->field, value);
+    return field == FW_UNSEEN || fw_seen_text(object, field, reader->done);
 }
 
 static bool end_tag(fw_object *object)
@@ -73,11 +85,10 @@ static bool end_tag(fw_object *object)
 
 static bool end_count(fw_oer *reader)
 {
-    const fw_node *node = &fw_nodes[reader->node];
     uint8_t count = (uint8_t)reader->value;
     reader->step = TO_DECIDE;
-    return reader->value >> 8 == 1 && fw_ranges[node->b].low <= count && count <= fw_ranges[node->b].high &&
-           fw_oer_push(reader, IN_ELEMENTS, node->a, count);
+    return reader->value >> 8 == 1 && is_within(reader, count) &&
+           fw_oer_push(reader, IN_ELEMENTS, fw_nodes[reader->node].a, count);
 }
 
 /* Additions of a newer schema are strings, as many as there are bits in the bitmap; what they mean is not known here.
@@ -151,6 +162,8 @@ bool fw_oer_end_step(fw_object *object)
         return value > SHORT_MAX && begin_name(reader, value);
     case TO_NAME:
         return end_name(object);
+    case TO_STRING:
+        return end_string(object);
     default:
         reader->step = TO_DECIDE;
         return true;

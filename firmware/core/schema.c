@@ -7,16 +7,15 @@
 
 /* clang-format off */
 
-/* Ranges of integers and of sizes; both ends belong to them. */
+/* Ranges of integers and of sizes; both ends belong to them, and 0 is no end. */
 const fw_range fw_ranges[] = {
     {8u, 8u},
     {64u, 3373u},
     {1u, 16u},
-    {1u, 67108864u},
+    {1u, 0u},
     {1u, 255u},
     {1u, 64u},
-    {1u, 4294967295u},
-    {0u, 4294967295u},
+    {0u, 0u},
     {32u, 32u},
     {33u, 33u},
     {1312u, 1312u},
@@ -25,8 +24,6 @@ const fw_range fw_ranges[] = {
     {1984u, 1984u},
     {0u, 6u},
     {4u, 7u},
-    {0u, 16777216u},
-    {0u, 67108864u},
     {1u, 65535u},
     {0u, 16u},
     {1u, 128u},
@@ -66,12 +63,12 @@ const fw_node fw_nodes[] = {
     {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 105, 5}, /* 14 */
     {FW_SEQUENCE, FW_UNSEEN, 18, 5}, /* 15 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 27, 5}, /* 16 */
-    {FW_SEQUENCE_OF, FW_UNSEEN, 36, 15}, /* 17 */
+    {FW_SEQUENCE_OF, FW_UNSEEN, 36, 14}, /* 17 */
     {FW_UINT, FW_AT_HEADER_LEVEL, 1, 4}, /* 18 */
     {FW_CHOICE, FW_AT_SPEAKER, 23, 4}, /* 19 */
-    {FW_UINT, FW_AT_HEADER_VERSION, 4, 6}, /* 20 */
-    {FW_UINT, FW_AT_HEADER_EXPIRES, 8, 7}, /* 21 */
-    {FW_UINT, FW_AT_HEADER_ISSUED, 8, 7}, /* 22 */
+    {FW_UINT, FW_AT_HEADER_VERSION, 4, 3}, /* 20 */
+    {FW_UINT, FW_AT_HEADER_EXPIRES, 8, 6}, /* 21 */
+    {FW_UINT, FW_AT_HEADER_ISSUED, 8, 6}, /* 22 */
     {FW_NULL, FW_UNSEEN, 0, 0}, /* 23 */
     {FW_NULL, FW_UNSEEN, 0, 0}, /* 24 */
     {FW_OCTETS, FW_AT_SPEAKER_VEHICLE, FW_NAME, 5}, /* 25 */
@@ -79,43 +76,43 @@ const fw_node fw_nodes[] = {
     {FW_SEQUENCE, FW_UNSEEN, 28, 2}, /* 27 */
     {FW_OCTETS, FW_AT_KEY_KEY_ID, FW_ANY, 0}, /* 28 */
     {FW_CHOICE, FW_AT_PUBLIC_KEY, 30, 6}, /* 29 */
-    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 8}, /* 30 */
-    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 9}, /* 31 */
-    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 10}, /* 32 */
-    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 11}, /* 33 */
-    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 12}, /* 34 */
-    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 13}, /* 35 */
+    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 7}, /* 30 */
+    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 8}, /* 31 */
+    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 9}, /* 32 */
+    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 10}, /* 33 */
+    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 11}, /* 34 */
+    {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 12}, /* 35 */
     {FW_SEQUENCE, FW_UNSEEN, 37, 3}, /* 36 */
-    {FW_UINT, FW_AT_ROLE_KEYS_ROLE, 1, 14}, /* 37 */
+    {FW_UINT, FW_AT_ROLE_KEYS_ROLE, 1, 13}, /* 37 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 40, 2}, /* 38 */
     {FW_UINT, FW_AT_ROLE_KEYS_THRESHOLD, 1, 2}, /* 39 */
     {FW_OCTETS, FW_AT_KEY_IDS_EACH, FW_ANY, 0}, /* 40 */
     {FW_SEQUENCE, FW_UNSEEN, 18, 5}, /* 41 */
     {FW_SEQUENCE, FW_UNSEEN, 43, 3}, /* 42 */
-    {FW_UINT, FW_UNSEEN, 4, 6}, /* 43 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 44 */
-    {FW_OCTETS, FW_UNSEEN, FW_ANY, 8}, /* 45 */
+    {FW_UINT, FW_UNSEEN, 4, 3}, /* 43 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 44 */
+    {FW_OCTETS, FW_UNSEEN, FW_ANY, 7}, /* 45 */
     {FW_SEQUENCE, FW_UNSEEN, 18, 5}, /* 46 */
-    {FW_ENTRIES, FW_AT_SNAPSHOT_FILES, 0, 16}, /* 47 */
+    {FW_ENTRIES, FW_AT_SNAPSHOT_FILES, 0, 6}, /* 47 */
     {FW_SEQUENCE, FW_UNSEEN, 18, 5}, /* 48 */
     {FW_CHOICE | FW_OPTIONAL, FW_AT_TARGETS_COORDINATOR, 30, 6}, /* 49 */
     {FW_BOOLEAN, FW_AT_TARGETS_REFRESH_IMAGE_ROOT, 1, 0}, /* 50 */
-    {FW_ENTRIES, FW_AT_TARGETS_ENTRIES, 0, 17}, /* 51 */
-    {FW_CONTAINER | FW_OPTIONAL, FW_AT_TARGETS_DELEGATIONS, 53, 18}, /* 52 */
+    {FW_ENTRIES, FW_AT_TARGETS_ENTRIES, 0, 6}, /* 51 */
+    {FW_CONTAINER | FW_OPTIONAL, FW_AT_TARGETS_DELEGATIONS, 53, 15}, /* 52 */
     {FW_SEQUENCE, FW_UNSEEN, 54, 2}, /* 53 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 56, 5}, /* 54 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 57, 5}, /* 55 */
     {FW_SEQUENCE, FW_UNSEEN, 28, 2}, /* 56 */
     {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 58, 5}, /* 57 */
-    {FW_SEQUENCE_OF, FW_UNSEEN, 63, 19}, /* 58 */
+    {FW_SEQUENCE_OF, FW_UNSEEN, 63, 16}, /* 58 */
     {FW_BOOLEAN, FW_UNSEEN, 1, 0}, /* 59 */
     {FW_CHOICE, FW_UNSEEN, 64, 2}, /* 60 */
-    {FW_SEQUENCE_OF, FW_UNSEEN, 67, 23}, /* 61 */
-    {FW_UINT, FW_UNSEEN, 1, 23}, /* 62 */
+    {FW_SEQUENCE_OF, FW_UNSEEN, 67, 20}, /* 61 */
+    {FW_UINT, FW_UNSEEN, 1, 20}, /* 62 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 63 */
-    {FW_SEQUENCE_OF, FW_UNSEEN, 66, 21}, /* 64 */
-    {FW_UINT, FW_UNSEEN, 1, 22}, /* 65 */
-    {FW_OCTETS, FW_UNSEEN, FW_PATTERN, 20}, /* 66 */
+    {FW_SEQUENCE_OF, FW_UNSEEN, 66, 18}, /* 64 */
+    {FW_UINT, FW_UNSEEN, 1, 19}, /* 65 */
+    {FW_OCTETS, FW_UNSEEN, FW_PATTERN, 17}, /* 66 */
     {FW_SEQUENCE, FW_UNSEEN, 68, 3}, /* 67 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 68 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 40, 2}, /* 69 */
@@ -124,64 +121,64 @@ const fw_node fw_nodes[] = {
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 72 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 73 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 74 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 75 */
-    {FW_UINT, FW_UNSEEN, 1, 24}, /* 76 */
-    {FW_UINT, FW_UNSEEN, 1, 25}, /* 77 */
-    {FW_OCTETS | FW_OPTIONAL, FW_UNSEEN, FW_ANY, 8}, /* 78 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 79 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 80 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 81 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 75 */
+    {FW_UINT, FW_UNSEEN, 1, 21}, /* 76 */
+    {FW_UINT, FW_UNSEEN, 1, 22}, /* 77 */
+    {FW_OCTETS | FW_OPTIONAL, FW_UNSEEN, FW_ANY, 7}, /* 78 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 79 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 80 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 81 */
     {FW_SEQUENCE, FW_UNSEEN, 86, 4}, /* 82 */
-    {FW_UINT, FW_UNSEEN, 8, 7}, /* 83 */
-    {FW_UINT, FW_UNSEEN, 8, 7}, /* 84 */
-    {FW_SEQUENCE_OF, FW_UNSEEN, 90, 26}, /* 85 */
-    {FW_OCTETS, FW_UNSEEN, FW_NAME, 20}, /* 86 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 87 */
-    {FW_OCTETS, FW_UNSEEN, FW_ANY, 8}, /* 88 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 89 */
+    {FW_UINT, FW_UNSEEN, 8, 6}, /* 83 */
+    {FW_UINT, FW_UNSEEN, 8, 6}, /* 84 */
+    {FW_SEQUENCE_OF, FW_UNSEEN, 90, 23}, /* 85 */
+    {FW_OCTETS, FW_UNSEEN, FW_NAME, 17}, /* 86 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 87 */
+    {FW_OCTETS, FW_UNSEEN, FW_ANY, 7}, /* 88 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 89 */
     {FW_SEQUENCE, FW_UNSEEN, 91, 2}, /* 90 */
-    {FW_UINT, FW_UNSEEN, 2, 18}, /* 91 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 92 */
+    {FW_UINT, FW_UNSEEN, 2, 15}, /* 91 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 92 */
     {FW_UINT, FW_AT_HEADER_LEVEL, 1, 4}, /* 93 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 94 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 95 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 96 */
-    {FW_SEQUENCE_OF, FW_UNSEEN, 98, 20}, /* 97 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 96 */
+    {FW_SEQUENCE_OF, FW_UNSEEN, 98, 17}, /* 97 */
     {FW_SEQUENCE | FW_PREAMBLE, FW_UNSEEN, 99, 3}, /* 98 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 99 */
-    {FW_OCTETS | FW_OPTIONAL, FW_UNSEEN, FW_ANY, 27}, /* 100 */
-    {FW_UINT | FW_OPTIONAL, FW_UNSEEN, 8, 7}, /* 101 */
+    {FW_OCTETS | FW_OPTIONAL, FW_UNSEEN, FW_ANY, 24}, /* 100 */
+    {FW_UINT | FW_OPTIONAL, FW_UNSEEN, 8, 6}, /* 101 */
     {FW_UINT, FW_AT_HEADER_LEVEL, 1, 4}, /* 102 */
-    {FW_UINT, FW_AT_TIME_ATTESTATION_TIME, 8, 7}, /* 103 */
-    {FW_OCTETS, FW_AT_TIME_ATTESTATION_NONCE, FW_ANY, 28}, /* 104 */
+    {FW_UINT, FW_AT_TIME_ATTESTATION_TIME, 8, 6}, /* 103 */
+    {FW_OCTETS, FW_AT_TIME_ATTESTATION_NONCE, FW_ANY, 25}, /* 104 */
     {FW_UINT, FW_AT_HEADER_LEVEL, 1, 4}, /* 105 */
     {FW_OCTETS, FW_AT_SPEAKER_VEHICLE, FW_NAME, 5}, /* 106 */
-    {FW_OCTETS, FW_AT_VEHICLE_ORDER_BUNDLE, FW_ANY, 8}, /* 107 */
-    {FW_UINT, FW_AT_VEHICLE_ORDER_TARGETS_VERSION, 4, 6}, /* 108 */
-    {FW_UINT, FW_AT_VEHICLE_ORDER_PHASE, 1, 29}, /* 109 */
+    {FW_OCTETS, FW_AT_VEHICLE_ORDER_BUNDLE, FW_ANY, 7}, /* 107 */
+    {FW_UINT, FW_AT_VEHICLE_ORDER_TARGETS_VERSION, 4, 3}, /* 108 */
+    {FW_UINT, FW_AT_VEHICLE_ORDER_PHASE, 1, 26}, /* 109 */
     {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 111, 7}, /* 110 */
-    {FW_OCTETS, FW_AT_IMAGE_FILENAME, FW_NAME, 20}, /* 111 */
-    {FW_UINT, FW_AT_IMAGE_LENGTH, 4, 7}, /* 112 */
-    {FW_OCTETS, FW_AT_IMAGE_SHA256, FW_ANY, 8}, /* 113 */
-    {FW_OCTETS | FW_OPTIONAL, FW_AT_IMAGE_SHA512, FW_ANY, 30}, /* 114 */
+    {FW_OCTETS, FW_AT_IMAGE_FILENAME, FW_NAME, 17}, /* 111 */
+    {FW_UINT, FW_AT_IMAGE_LENGTH, 4, 6}, /* 112 */
+    {FW_OCTETS, FW_AT_IMAGE_SHA256, FW_ANY, 7}, /* 113 */
+    {FW_OCTETS | FW_OPTIONAL, FW_AT_IMAGE_SHA512, FW_ANY, 27}, /* 114 */
     {FW_OCTETS, FW_AT_IMAGE_HARDWARE, FW_NAME, 5}, /* 115 */
-    {FW_SEQUENCE_OF | FW_OPTIONAL, FW_UNSEEN, 118, 31}, /* 116 */
-    {FW_UINT, FW_AT_IMAGE_RELEASE_COUNTER, 4, 7}, /* 117 */
+    {FW_SEQUENCE_OF | FW_OPTIONAL, FW_UNSEEN, 118, 28}, /* 116 */
+    {FW_UINT, FW_AT_IMAGE_RELEASE_COUNTER, 4, 6}, /* 117 */
     {FW_OCTETS, FW_AT_IMAGE_ALTERNATIVES_EACH, FW_NAME, 5}, /* 118 */
     {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 120, 5}, /* 119 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 120 */
-    {FW_CONTAINER, FW_UNSEEN, 110, 32}, /* 121 */
-    {FW_OCTETS | FW_OPTIONAL, FW_UNSEEN, FW_URL, 33}, /* 122 */
+    {FW_CONTAINER, FW_UNSEEN, 110, 29}, /* 121 */
+    {FW_OCTETS | FW_OPTIONAL, FW_UNSEEN, FW_URL, 30}, /* 122 */
     {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE | FW_OPTIONAL, FW_AT_ASSIGNMENT_ENCRYPTED, 125, 4}, /* 123 */
     {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE | FW_OPTIONAL, FW_UNSEEN, 129, 4}, /* 124 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 125 */
-    {FW_OCTETS, FW_UNSEEN, FW_ANY, 8}, /* 126 */
-    {FW_UINT, FW_UNSEEN, 1, 25}, /* 127 */
-    {FW_OCTETS, FW_UNSEEN, FW_ANY, 32}, /* 128 */
-    {FW_UINT, FW_UNSEEN, 1, 25}, /* 129 */
-    {FW_OCTETS, FW_UNSEEN, FW_ANY, 8}, /* 130 */
-    {FW_UINT, FW_UNSEEN, 4, 7}, /* 131 */
-    {FW_OCTETS, FW_UNSEEN, FW_ANY, 8}, /* 132 */
-    {FW_OCTETS, FW_UNSEEN, FW_ANY, 34}, /* 133 */
-    {FW_ENTRY, FW_UNSEEN, 0, 35}, /* 134 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 125 */
+    {FW_OCTETS, FW_UNSEEN, FW_ANY, 7}, /* 126 */
+    {FW_UINT, FW_UNSEEN, 1, 22}, /* 127 */
+    {FW_OCTETS, FW_UNSEEN, FW_ANY, 29}, /* 128 */
+    {FW_UINT, FW_UNSEEN, 1, 22}, /* 129 */
+    {FW_OCTETS, FW_UNSEEN, FW_ANY, 7}, /* 130 */
+    {FW_UINT, FW_UNSEEN, 4, 6}, /* 131 */
+    {FW_OCTETS, FW_UNSEEN, FW_ANY, 7}, /* 132 */
+    {FW_OCTETS, FW_UNSEEN, FW_ANY, 31}, /* 133 */
+    {FW_ENTRY, FW_UNSEEN, 0, 32}, /* 134 */
 };

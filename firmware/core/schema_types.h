@@ -31,8 +31,7 @@ typedef struct {
 } fw_node;
 
 typedef struct {
-    uint16_t low;
-    uint32_t high;
+    uint16_t low, high; /* 0: whatever fits into the message, or into the integer */
 } fw_range;
 
 extern const fw_node fw_nodes[];

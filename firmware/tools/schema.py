@@ -125,8 +125,8 @@ class _Table:
         self._parts: dict[str, int] = {}
 
     def range(self, low: int, high: int) -> str:
-        """The number of a range of values or sizes."""
-        high = min(high, 2**32 - 1)  # an INTEGER of 8 octets is never bounded
+        """The number of a range of values or sizes; 0 where no message for this ECU is long enough to reach the end."""
+        high = high if high < 1 << 16 else 0
         if (low, high) not in self.ranges:
             self.ranges.append((low, high))
         return str(self.ranges.index((low, high)))
@@ -255,7 +255,7 @@ def source() -> str:
         "",
         "/* clang-format off */",
         "",
-        "/* Ranges of integers and of sizes; both ends belong to them. */",
+        "/* Ranges of integers and of sizes; both ends belong to them, and 0 is no end. */",
         "const fw_range fw_ranges[] = {",
         *(f"    {{{low}u, {high}u}}," for low, high in table.ranges),
         "};",
