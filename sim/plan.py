@@ -114,7 +114,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How plans are drawn: what a soak, a test or a person asks for. Lengths of images in octets, both included."""
+    """How plans are drawn: what a soak, a test or a person asks for. Lengths of images in octets, both included.
+
+    `firmware`: some of the Secondaries that verify partially run the C core; all else is as without.
+    """
 
     vehicles_max: int = 2
     secondaries_max: int = 3
@@ -122,6 +125,7 @@ class Manner:
     faults_max: int = 24
     image_length_max: int = 3_000
     only_power: bool = False
+    firmware: bool = False
 
 
 EVERYTHING: Final = Manner()
@@ -129,7 +133,12 @@ CUTS: Final = Manner(vehicles_max=1, updates_max=4, faults_max=60, image_length_
 """Nothing but power cuts, many of them, and images that one block holds."""
 STORM: Final = replace(CUTS, faults_max=500)
 """So many cuts that most of them hit a recovery from another."""
-MANNERS: Final = {"everything": EVERYTHING, "cuts": CUTS, "storm": STORM}
+_PYTHON: Final = {"everything": EVERYTHING, "cuts": CUTS, "storm": STORM}
+MANNERS: Final = _PYTHON | {
+    "firmware": replace(EVERYTHING, firmware=True),
+    "firmware-cuts": replace(CUTS, firmware=True),
+    "firmware-storm": replace(STORM, firmware=True),
+}
 
 _NAMES: Final = ("brake", "body", "camera", "door", "seat", "light")
 _SERVERS: Final = ("director", "image", "time")
@@ -140,9 +149,10 @@ def draw(seed: int, manner: Manner = EVERYTHING) -> Plan:
     """The plan of a seed, 0 to SEED_MAX."""
     assert 0 <= seed <= SEED_MAX
     dice = stream(seed, "plan")
-    drawn = tuple(_vehicle(dice, number, manner) for number in range(1, 1 + dice.randint(1, manner.vehicles_max)))
-    cores = stream(seed, "cores")
-    vehicles = tuple(_with_firmware(cores, vehicle) for vehicle in drawn)
+    vehicles = tuple(_vehicle(dice, number, manner) for number in range(1, 1 + dice.randint(1, manner.vehicles_max)))
+    if manner.firmware:
+        cores = stream(seed, "cores")
+        vehicles = tuple(_with_firmware(cores, vehicle) for vehicle in vehicles)
     updates = dice.randint(1, manner.updates_max)
     calm_ms = updates * _ACT_EVERY_MS + dice.randint(10_000, 60_000)
     acts = _acts(dice, vehicles, updates, manner)
@@ -167,8 +177,8 @@ def _vehicle(dice: Random, number: int, manner: Manner) -> VehiclePlan:
 
 
 def _with_firmware(dice: Random, vehicle: VehiclePlan) -> VehiclePlan:
-    """Every other Secondary that verifies partially runs the C core; of its own dice, so that all else stays."""
-    ecus = tuple(replace(each, firmware=not each.full and dice.random() < 0.5) for each in vehicle.secondaries)
+    """Two of three Secondaries that verify partially run the C core; of their own dice, so that all else stays."""
+    ecus = tuple(replace(each, firmware=not each.full and dice.random() < 0.67) for each in vehicle.secondaries)
     return replace(vehicle, secondaries=ecus)
 
 

@@ -37,9 +37,7 @@ class Failed(Exception):
     """A run ended in an exception: a bug of the attack, or one that it has found."""
 
 
-def run(
-    cases: Sequence[Case], jobs: int, told: Callable[[Played], None], maker: Maker | None = None
-) -> list[Played]:
+def run(cases: Sequence[Case], jobs: int, told: Callable[[Played], None], maker: Maker | None = None) -> list[Played]:
     """Play all cases, `jobs` at a time; `told` hears of each when it has ended. In the order of `cases`.
 
     `maker`: ECUs that verify partially run the C core.

@@ -24,7 +24,11 @@ MISUSED = 2
 Seed = Annotated[int, typer.Argument(metavar="SEED", help="0 to 2**63 - 1.", min=0, max=SEED_MAX)]
 SeedOption = Annotated[int, typer.Option("--seed", help="0 to 2**63 - 1.", min=0, max=SEED_MAX)]
 Manner = Annotated[
-    str, typer.Option(help="How plans are drawn: everything; cuts: nothing but power cuts; storm: cuts upon cuts.")
+    str,
+    typer.Option(
+        help="How plans are drawn: everything; cuts: nothing but power cuts; storm: cuts upon cuts; firmware, "
+        "firmware-cuts, firmware-storm: the same with the C core in some ECUs."
+    ),
 ]
 Without = Annotated[str, typer.Option(help="Numbers of faults and acts to leave out, such as 3,7,12.")]
 Until = Annotated[int | None, typer.Option(help="Stop at this event of the trace.", min=1, max=EVENT_MAX)]

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from sim.asked import STANDARD, Asked
 from sim.trace import Trace
 
 if TYPE_CHECKING:
     from sim import attempt
+    from sim.firmware_node import Maker
     from sim.plan import Plan
+
+LIBRARY: Final = Path(__file__).resolve().parents[2] / "build" / "firmware" / "host" / "libmarque_firmware.so"
+"""The C core of this checkout, as `make firmware` builds it."""
 
 
 class Shipping:
     """See the module. Loads the cores when they are first needed: help comes at once."""
 
-    manners: Sequence[str] = (STANDARD, "cuts", "storm")
+    manners: Sequence[str] = (STANDARD, "cuts", "storm", "firmware", "firmware-cuts", "firmware-storm")
+
+    def __init__(self, library: Path = LIBRARY) -> None:
+        self._library = library
 
     def plan(self, seed: int, manner: str) -> Plan:
         """What `seed` means."""
@@ -25,7 +33,19 @@ class Shipping:
         return draw(seed, MANNERS[manner])
 
     def run(self, asked: Asked, *, until: int | None, trace: Trace) -> attempt.Outcome:
-        """Run it."""
+        """Run it.
+
+        Raises:
+            BadInput: it takes the C core, and that is not built.
+        """
         from sim.run import run  # noqa: PLC0415  (see the class)
 
-        return run(self.plan(asked.seed, asked.manner), without=frozenset(asked.without), until=until, trace=trace)
+        plan = self.plan(asked.seed, asked.manner)
+        return run(plan, without=frozenset(asked.without), until=until, trace=trace, maker=self._maker(plan))
+
+    def _maker(self, plan: Plan) -> Maker | None:
+        if not any(ecu.firmware for vehicle in plan.vehicles for ecu in vehicle.secondaries):
+            return None
+        from sim.shell.firmware import maker_of  # noqa: PLC0415  (see the class)
+
+        return maker_of(self._library)
