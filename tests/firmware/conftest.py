@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.firmware import ecu_pair
+
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "firmware" / "host" / "libmarque_firmware.so"
 
@@ -34,3 +36,9 @@ def host_library() -> Path:
 def core(host_library: Path) -> ctypes.CDLL:
     """The core, to call its functions one by one."""
     return ctypes.CDLL(str(host_library))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """Parts of the ECU alone: ecu_bench.c."""
+    return ecu_pair.build(tmp_path_factory.mktemp("ecu"))

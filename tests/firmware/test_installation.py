@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import COORDINATOR
-from tests.firmware.ecu_pair import PAIRS_AT, Bench, Input, apply, build, decode, encode, inputs, link_boot
+from tests.firmware.ecu_pair import PAIRS_AT, Bench, Input, apply, decode, encode, inputs, link_boot
 from tests.unit.verify.test_installation import ALL, ASSIGNED, CONTENT, FACTORY, NEW, OLD, OTHER, order
 from uptane.errors import Check, Rejected
 from uptane.model.ids import Bundle, Filename
@@ -28,11 +28,6 @@ IMAGES = (None, OLD, NEW, OTHER, HASHED, replace(NEW, release_counter=3))
 BUNDLES = (ASSIGNED.bundle, Bundle(b"c" * 32))
 RECORD = 4  # FW_RECORD_INSTALLATION
 Attempt = tuple[str, Input, Callable[[Installation], Installation]]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return build(tmp_path_factory.mktemp("ecu"))
 
 
 def contents(image: Image | None) -> Iterator[Content]:

@@ -8,18 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.firmware.ecu_pair import SLOT_0, SLOT_1, Bench, Cut, build
+from tests.firmware.ecu_pair import SLOT_0, SLOT_1, Bench, Cut
 
 TAG, OTHER_TAG = b"t" * 32, b"u" * 32
 IMAGE = Random(7).randbytes(11_003)
 GEOMETRIES = [(512, 1), (1024, 4), (2048, 8), (512, 16), (4096, 32), (8192, 32)]
 BLOCK_MAX = 512
 STEP = 4096
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return build(tmp_path_factory.mktemp("ecu"))
 
 
 def made(built: ctypes.CDLL, geometry: tuple[int, int]) -> Bench:
