@@ -88,6 +88,8 @@ def run(board: Folder, *, config: Config = None, stub: Stub = builds.STUB) -> No
             far: FarEnd = OnBus(lambda: open_can_port(settings.can, settings.address))
             place = f"{settings.can.interface} {settings.can.channel}, address 0x{settings.address:02X}"
             who, console = str(settings.ecu), None
+        elif not board.is_dir():
+            raise flash_file.BoardError(f"{board}: no such folder; `python -m firmware make {board}` makes a board")
         else:
             far, console = OnTerminal(board / "can"), OnTerminal(board / "console")
             who, place = str(board), f"{board / 'can'} ({far.device}), console {board / 'console'} ({console.device})"
