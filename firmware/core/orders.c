@@ -24,14 +24,14 @@ fw_check fw_check_order(fw *ecu, uint8_t *phase)
     const fw_object *object = &ecu->object;
     const fw_order_scratch *order = &object->of.order;
     fw_check check = fw_object_take(ecu, FW_OBJECT_ORDER);
-    if (check == FW_OK) {
-        check = fw_opened_object(ecu);
+    if (check == FW_OK && object->reader.fault[FW_IN_ENVELOPE] != FW_OK) {
+        check = FW_ENCODING;
     }
     if (check == FW_OK) {
         check = check_coordinator(ecu);
     }
     if (check == FW_OK) {
-        check = fw_accept_payload(ecu, FW_PAYLOAD_ORDER);
+        check = fw_accept_object(ecu, NULL, FW_PAYLOAD_ORDER, FW_OK);
     }
     if (check != FW_OK) {
         return check;

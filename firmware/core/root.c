@@ -2,6 +2,8 @@
  */
 #include "root.h"
 
+#include <string.h>
+
 #include "clock.h"
 #include "state.h"
 #include "targets.h"
@@ -11,46 +13,47 @@ fw_check fw_check_root_expiry(const fw *ecu, uint64_t utc)
     return utc >= ecu->held.root_expires ? FW_ROOT_EXPIRED : FW_OK;
 }
 
-static fw_check check_own_signatures(fw *ecu)
+/* Signed by enough of its own keys, which are sound. */
+static fw_check check_own(fw *ecu)
 {
-    const fw_object *object = &ecu->object;
-    const fw_signatures all = {.signatures = object->signatures, .count = object->signature_count};
-    const fw_authority own = fw_authority_of(&object->of.root.made, FW_ROLE_ROOT);
-    return fw_signed_enough(ecu, &own, &all, object->payload_sha512) ? FW_OK : FW_ROOT_OWN_SIGNATURES;
-}
-
-/* The successor of the trusted Root: signed by enough keys of both, and its version the next. */
-static fw_check check_link(fw *ecu)
-{
-    const fw_object *object = &ecu->object;
-    const fw_authority trusted = fw_trusted_authority(ecu, FW_ROLE_ROOT);
-    fw_check check = fw_opened_object(ecu);
-    if (check == FW_OK) {
-        check = fw_accept_object(ecu, &trusted, FW_PAYLOAD_ROOT, FW_ROOT_SIGNATURES);
-    }
-    if (check != FW_OK) {
-        return check;
-    }
-    if (object->speaker != FW_SPEAKS_FLEET) {
-        return FW_SPEAKER;
-    }
-    if (object->of.root.unsound) {
+    const fw_root_scratch *scratch = &ecu->object.of.root;
+    const fw_authority own = fw_authority_of(&scratch->made, FW_ROLE_ROOT);
+    if (scratch->unsound) {
         return FW_ROOT_KEYS;
     }
-    check = check_own_signatures(ecu);
-    if (check == FW_OK && object->version - 1u != ecu->held.root_version) {
-        check = FW_ROOT_VERSION;
+    return fw_accept_object(ecu, &own, FW_PAYLOAD_ROOT, FW_ROOT_OWN_SIGNATURES);
+}
+
+/* The places in the new Root of the time keys that attested the time; one that is gone takes the time with it. */
+static uint16_t follow_time_keys(const fw *ecu, const fw_root *root, bool *resets)
+{
+    const fw_authority old = {NULL, ecu->held.time_keys, 0};
+    const uint16_t own = root->roles[FW_ROLE_TIME].keys;
+    uint16_t found = 0;
+    fw_root_key key;
+    for (uint8_t number = 0; old.mask >> number != 0; number++) {
+        if ((old.mask >> number & 1u) != 0) {
+            fw_authority_key(ecu, &old, number, &key);
+            uint8_t place = 0;
+            while (place < root->key_count && memcmp(&root->keys[place].key, &key.key, sizeof key.key) != 0) {
+                place++;
+            }
+            uint16_t bit = (uint16_t)(1u << place) & own; /* a place behind the last key is nobody's */
+            *resets |= bit == 0;
+            found |= bit;
+        }
     }
-    return check;
+    return *resets ? own : found;
 }
 
 static bool store_root(fw *ecu)
 {
+    const fw_object *object = &ecu->object;
     fw_root *root = &ecu->object.of.root.made;
     root->format = FW_ROOT_FORMAT;
-    root->version = ecu->object.version;
-    root->expires = ecu->object.expires;
-    root->issued = ecu->object.issued;
+    root->version = object->version;
+    root->expires = object->expires;
+    root->issued = object->issued;
     uint16_t length = (uint16_t)(offsetof(fw_root, keys) + root->key_count * sizeof root->keys[0]);
     if (!fw_store_put(&ecu->store, FW_RECORD_ROOT, root, length)) {
         return false;
@@ -60,25 +63,25 @@ static bool store_root(fw *ecu)
     return true;
 }
 
-/* What no longer holds under the new Root goes, in RAM whatever the flash does: the next power-up judges alike. */
-static bool drop(fw *ecu, bool drops_previous, bool drops_targets)
+/* The successor of the trusted Root: signed by enough keys of both, and its version the next. */
+static fw_check check_link(fw *ecu)
 {
-    bool is_done = true;
-    if (drops_previous) {
-        is_done = fw_store_delete(&ecu->store, FW_RECORD_PREVIOUS);
-        ecu->held.has_previous = false;
+    const fw_object *object = &ecu->object;
+    const fw_authority trusted = fw_trusted_authority(ecu, FW_ROLE_ROOT);
+    fw_check check = fw_accept_object(ecu, &trusted, FW_PAYLOAD_ROOT, FW_ROOT_SIGNATURES);
+    if (check == FW_OK && object->speaker != FW_SPEAKS_FLEET) {
+        check = FW_SPEAKER;
     }
-    if (drops_targets) {
-        is_done = is_done && fw_store_delete(&ecu->store, FW_RECORD_TARGETS);
-        ecu->held.targets.present = false;
-        ecu->held.targets.has_entry = false;
+    if (check == FW_OK) {
+        check = check_own(ecu);
     }
-    return is_done;
+    return check == FW_OK && object->version - 1u != ecu->held.root_version ? FW_ROOT_VERSION : check;
 }
 
 fw_check fw_take_root(fw *ecu)
 {
-    const fw_root *root = &ecu->object.of.root.made;
+    fw_held *held = &ecu->held;
+    fw_root *root = &ecu->object.of.root.made;
     fw_check check = fw_object_take(ecu, FW_OBJECT_ROOT);
     if (check == FW_OK) {
         check = check_link(ecu);
@@ -87,47 +90,33 @@ fw_check fw_take_root(fw *ecu)
         return check;
     }
     const fw_authority signers = fw_authority_of(root, FW_ROLE_TARGETS);
-    const fw_authority clocks = fw_authority_of(root, FW_ROLE_TIME);
-    bool drops_targets = ecu->held.targets.present && !fw_targets_still(ecu, FW_RECORD_TARGETS, &signers);
-    bool drops_previous = ecu->held.has_previous && !fw_targets_still(ecu, FW_RECORD_PREVIOUS, &signers);
-    fw_time_under under = fw_time_under_root(ecu, &clocks, ecu->object.issued);
+    uint8_t stale = fw_stale_targets(ecu, &signers);
+    bool resets = false;
+    root->time_keys = follow_time_keys(ecu, root, &resets);
+    root->resets_time = resets || (held->stale & FW_STALE_TIME) != 0;
     if (!store_root(ecu)) {
         return FW_STORAGE;
     }
-    bool is_done = true;
-    if (under.changed) {
-        uint64_t previous = under.reset ? ecu->held.time : ecu->held.previous_time;
-        is_done = fw_store_time(ecu, under.time, previous, under.reset ? &clocks : NULL);
+    /* From here on all of it stands in RAM, whatever the flash does: the next power-up judges alike. */
+    if (fw_time_under_root(ecu, root->issued, root->time_keys, resets)) {
+        stale |= FW_STALE_TIME;
     }
-    fw_set_time_under(ecu, &under);
-    is_done = drop(ecu, drops_previous, drops_targets) && is_done;
-    return is_done ? FW_OK : FW_STORAGE;
+    held->stale |= stale;
+    return fw_drop_stale(ecu) ? FW_OK : FW_STORAGE;
 }
 
 fw_check fw_provision_root(fw *ecu)
 {
-    const fw_object *object = &ecu->object;
     fw_object_begin(&ecu->object, ecu->facts, FW_OBJECT_ROOT, ecu->facts->root_length);
     fw_object_add(&ecu->object, ecu->facts->root, ecu->facts->root_length);
     fw_object_end(&ecu->object);
-    fw_check check = fw_object_take(ecu, FW_OBJECT_ROOT);
+    fw_object_clear(&ecu->object);
+    fw_check check = fw_accept_object(ecu, NULL, FW_PAYLOAD_ROOT, FW_OK);
     if (check == FW_OK) {
-        check = fw_opened_object(ecu);
+        check = check_own(ecu);
     }
-    if (check == FW_OK) {
-        check = fw_accept_payload(ecu, FW_PAYLOAD_ROOT);
-    }
-    if (check == FW_OK && object->of.root.unsound) {
-        check = FW_ROOT_KEYS;
-    }
-    if (check == FW_OK) {
-        check = check_own_signatures(ecu);
-    }
-    if (check == FW_OK && object->speaker != FW_SPEAKS_FLEET) {
+    if (check == FW_OK && ecu->object.speaker != FW_SPEAKS_FLEET) {
         check = FW_SPEAKER;
     }
-    if (check != FW_OK) {
-        return check;
-    }
-    return store_root(ecu) ? FW_OK : FW_STORAGE;
+    return check == FW_OK && !store_root(ecu) ? FW_STORAGE : check;
 }

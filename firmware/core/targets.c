@@ -11,47 +11,46 @@
 #include "root.h"
 #include "state.h"
 
-/* The record: a head, then the signatures as they stood in the envelope. */
-typedef struct {
-    uint8_t format, signature_count;
-    uint8_t unused[6]; /* no octet of a record is left to chance */
-    fw_targets targets;
-} record_head;
-
-/* The record's format and number of signatures; false when there is no such record. */
-static bool read_counts(const fw *ecu, fw_record record, uint8_t counts[2])
+static uint8_t stale(fw *ecu, fw_record record, const fw_authority *authority, uint8_t bit)
 {
-    return fw_store_get(&ecu->store, record, 0, counts, 2) && counts[0] == FW_TARGETS_FORMAT &&
-           counts[1] <= FW_SIGNATURES_MAX;
-}
-
-bool fw_targets_still(fw *ecu, fw_record record, const fw_authority *authority)
-{
-    const uint16_t place = offsetof(record_head, targets) + offsetof(fw_targets, payload);
-    uint8_t counts[2];
+    uint8_t counts[2]; /* format, signatures */
     uint8_t payload[FW_SHA512_LENGTH];
-    bool is_read =
-        read_counts(ecu, record, counts) && fw_store_get(&ecu->store, record, place, payload, sizeof payload);
-    const fw_signatures from = {.record = record, .offset = sizeof(record_head), .count = is_read ? counts[1] : 0};
-    return is_read && fw_signed_enough(ecu, authority, &from, payload);
+    const fw_store *store = &ecu->store;
+    if (!fw_store_has(store, record)) {
+        return 0;
+    }
+    bool is_read = fw_store_get(store, record, offsetof(fw_targets, format), counts, sizeof counts) &&
+                   fw_store_get(store, record, offsetof(fw_targets, payload), payload, sizeof payload);
+    const fw_signatures from = {.record = record, .offset = sizeof(fw_targets), .count = is_read ? counts[1] : 0};
+    return counts[0] == FW_TARGETS_FORMAT && fw_signed_enough(ecu, authority, &from, payload) ? 0 : bit;
 }
 
-bool fw_read_targets(const fw *ecu, fw_record record, fw_targets *targets)
+uint8_t fw_stale_targets(fw *ecu, const fw_authority *authority)
 {
-    return fw_store_get(&ecu->store, record, offsetof(record_head, targets), targets, sizeof *targets);
+    return stale(ecu, FW_RECORD_PREVIOUS, authority, FW_STALE_PREVIOUS) |
+           stale(ecu, FW_RECORD_TARGETS, authority, FW_STALE_TARGETS);
+}
+
+void fw_load_targets(fw *ecu)
+{
+    const uint16_t counter = offsetof(fw_targets, entry.image.release_counter);
+    fw_held *held = &ecu->held;
+    held->has_previous = (held->stale & FW_STALE_PREVIOUS) == 0 &&
+                         fw_store_get(&ecu->store, FW_RECORD_PREVIOUS, counter, &held->previous_counter, 4);
+    held->targets.present = (held->stale & FW_STALE_TARGETS) == 0 &&
+                            fw_store_get(&ecu->store, FW_RECORD_TARGETS, 0, &held->targets, sizeof held->targets);
 }
 
 /* Whether the very octets that were delivered are the stored ones: then there is nothing to store. */
 static bool is_stored(const fw *ecu)
 {
     const fw_object *object = &ecu->object;
-    uint8_t counts[2];
+    const fw_targets *old = &ecu->held.targets;
     fw_signature signature;
-    bool is_same = ecu->held.targets.present && read_counts(ecu, FW_RECORD_TARGETS, counts) &&
-                   counts[1] == object->signature_count &&
-                   memcmp(ecu->held.targets.payload, object->payload_sha512, FW_SHA512_LENGTH) == 0;
+    bool is_same = old->present && old->signature_count == object->signature_count &&
+                   memcmp(old->payload, object->payload_sha512, FW_SHA512_LENGTH) == 0;
     for (uint8_t i = 0; is_same && i < object->signature_count; i++) {
-        uint16_t offset = (uint16_t)(sizeof(record_head) + i * sizeof signature);
+        uint16_t offset = (uint16_t)(sizeof *old + i * sizeof signature);
         is_same = fw_store_get(&ecu->store, FW_RECORD_TARGETS, offset, &signature, sizeof signature) &&
                   memcmp(&signature, &object->signatures[i], sizeof signature) == 0;
     }
@@ -60,14 +59,12 @@ static bool is_stored(const fw *ecu)
 
 static bool store_targets(fw *ecu)
 {
-    const fw_object *object = &ecu->object;
-    const uint8_t counts[offsetof(record_head, targets)] = {FW_TARGETS_FORMAT, object->signature_count};
-    uint16_t signatures = (uint16_t)(object->signature_count * sizeof object->signatures[0]);
     fw_store *store = &ecu->store;
-    return fw_store_begin(store, FW_RECORD_TARGETS, (uint16_t)(sizeof(record_head) + signatures)) &&
-           fw_store_add(store, counts, sizeof counts) &&
-           fw_store_add(store, &object->of.targets.made, sizeof object->of.targets.made) &&
-           fw_store_add(store, object->signatures, signatures) && fw_store_end(store);
+    const fw_targets *made = &ecu->object.of.targets.made;
+    uint16_t signatures = (uint16_t)(made->signature_count * sizeof(fw_signature));
+    return fw_store_begin(store, FW_RECORD_TARGETS, (uint16_t)(sizeof *made + signatures)) &&
+           fw_store_add(store, made, sizeof *made) && fw_store_add(store, ecu->object.signatures, signatures) &&
+           fw_store_end(store);
 }
 
 /* The Targets that are held become the previous ones. */
@@ -91,10 +88,7 @@ static fw_check check_targets(fw *ecu, uint64_t utc)
     const fw_object *object = &ecu->object;
     const fw_targets *old = &ecu->held.targets;
     const fw_authority authority = fw_trusted_authority(ecu, FW_ROLE_TARGETS);
-    fw_check check = fw_opened_object(ecu);
-    if (check == FW_OK) {
-        check = fw_accept_object(ecu, &authority, FW_PAYLOAD_TARGETS, FW_TARGETS_SIGNATURES);
-    }
+    fw_check check = fw_accept_object(ecu, &authority, FW_PAYLOAD_TARGETS, FW_TARGETS_SIGNATURES);
     if (check != FW_OK) {
         return check;
     }
@@ -178,6 +172,8 @@ static fw_check keep_targets(fw *ecu)
     bool becomes_previous = !new->has_entry && held->targets.present && held->targets.has_entry;
     bool drops_previous = new->has_entry && held->has_previous;
     new->present = true;
+    new->format = FW_TARGETS_FORMAT;
+    new->signature_count = ecu->object.signature_count;
     if (becomes_previous && !store_previous(ecu)) {
         return FW_STORAGE;
     }

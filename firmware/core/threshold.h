@@ -33,10 +33,9 @@ bool fw_object_signed_by(fw *ecu, const fw_key *key);
 /* Take an object for verification: it is not held any more then. LINK_SEQUENCE when it was not delivered. */
 fw_check fw_object_take(fw *ecu, uint8_t kind);
 
-/* Envelope, signatures, encoding, kind and level of the object, in that order; `unsigned_check` when too few signed. */
-fw_check fw_opened_object(const fw *ecu);
+/* Envelope, signatures, encoding, kind and level of the object, in that order; `unsigned_check` when too few signed.
+ * Without `authority` the signatures are the caller's to check. */
 fw_check fw_accept_object(fw *ecu, const fw_authority *authority, fw_payload payload, fw_check unsigned_check);
-fw_check fw_accept_payload(const fw *ecu, fw_payload payload);
 
 /* Feed the watchdog, let time move on and say "pending" when it is due. */
 void fw_breathe(fw *ecu);

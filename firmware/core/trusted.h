@@ -25,6 +25,8 @@ typedef struct {
     uint64_t expires, issued;
     uint32_t version;
     uint8_t format, key_count;
+    uint16_t time_keys; /* bit per key: those that attested the time, when this Root was stored */
+    bool resets_time;   /* one of those was removed, and the record of the time does not know of it */
     struct {
         uint16_t keys; /* bit per key; 0: this role is not named */
         uint16_t threshold;
@@ -40,6 +42,7 @@ typedef struct {
 } fw_entry;
 
 typedef struct {
+    uint8_t format, signature_count; /* its record is this, then the signatures as they stood in the envelope */
     bool present, has_entry;
     uint32_t version;
     uint64_t expires;
@@ -49,14 +52,18 @@ typedef struct {
     fw_entry entry;
 } fw_targets;
 
+/* What fw_drop_stale has to do; the files of trusted.c use it alone. */
+enum { FW_STALE_PREVIOUS = 1, FW_STALE_TARGETS = 2, FW_STALE_TIME = 4 };
+
 typedef struct {
     uint32_t root_version;
     uint64_t root_expires;
-    uint8_t stale; /* what fw_drop_stale has to do; trusted.c's own */
+    uint8_t stale; /* FW_STALE_* */
     fw_targets targets;
     bool has_previous;            /* record FW_RECORD_PREVIOUS: the latest Targets with an entry for this ECU */
     uint32_t previous_counter;    /* its release counter */
     uint64_t time, previous_time; /* latest proven time, UTC seconds, and the one before */
+    uint16_t time_keys;           /* those of the Root's keys under which it was attested */
     uint64_t clock_set;           /* instant at which `time` was right */
     bool attested;                /* an attestation was accepted since power-up */
 } fw_held;
