@@ -13,17 +13,60 @@
 /* Keeps a large frame off the stack of what calls it. */
 #define APART __attribute__((noinline))
 
-/* Move to another record of the installation, if `check` does not refuse it, durably first; nothing happens when it is
- * the same. */
-static fw_check moved(fw *ecu, fw_check check, const fw_installation *next)
+typedef enum { ERASE, SPARE, WRITE, PREPARE, FOLLOW, OBEY, START, VOTE } change;
+
+/* What a change is made by, as far as it needs more than what is held. */
+typedef struct {
+    const fw_content *content;
+    uint32_t erases, erases_under;
+    uint8_t phase;
+    bool passed;
+} cause;
+
+static fw_check changed(const fw *ecu, change what, const cause *by, fw_installation *next)
 {
-    if (check != FW_OK || fw_same_installation(next, &ecu->installation)) {
+    const fw_targets *assigned = &ecu->held.targets;
+    fw_check check;
+    switch (what) {
+    case ERASE:
+        return fw_installation_erase(next, assigned);
+    case SPARE:
+        fw_installation_spare(next, by->erases, by->erases_under);
+        return FW_OK;
+    case WRITE:
+        return fw_installation_write(next);
+    case PREPARE:
+        return fw_installation_prepare(next, assigned, by->content);
+    case FOLLOW:
+        fw_installation_follow(next, assigned);
+        return FW_OK;
+    case OBEY:
+        return fw_installation_obey(next, (fw_phase)by->phase);
+    case START:
+        return fw_installation_start(next, assigned, by->content, ecu->held.attested);
+    case VOTE:
+    default:
+        check = fw_installation_vote(next, by->passed);
+        /* Without a coordinator a passed test confirms the image at once, in one record. */
+        return check == FW_OK && next->state == FW_VOTED && next->coordinator.scheme == FW_NO_KEY
+                   ? fw_installation_confirm(next)
+                   : check;
+    }
+}
+
+/* Move to another record of the installation, durably first; nothing happens when it is the same. In one place, apart,
+ * for a whole installation lies on the stack meanwhile. */
+static APART fw_check move(fw *ecu, change what, const cause *by)
+{
+    fw_installation next = ecu->installation;
+    fw_check check = changed(ecu, what, by, &next);
+    if (check != FW_OK || fw_same_installation(&next, &ecu->installation)) {
         return check;
     }
-    if (!fw_installation_store(next, &ecu->store)) {
+    if (!fw_installation_store(&next, &ecu->store)) {
         return FW_STORAGE;
     }
-    ecu->installation = *next;
+    ecu->installation = next;
     return FW_OK;
 }
 
@@ -59,38 +102,38 @@ uint32_t fw_held_octets(const fw *ecu)
 
 fw_check fw_install_erase(fw *ecu)
 {
-    fw_installation next = ecu->installation;
-    uint32_t erases = next.erases, erases_under = next.erases_under;
+    const cause before = {.erases = ecu->installation.erases, .erases_under = ecu->installation.erases_under};
     fw_check check = allowed(ecu);
     if (check != FW_OK) {
         return check;
     }
     if (ecu->untouched && is_for_entry(ecu)) { /* erased for it already: left as it is */
-        return fw_installation_write(&next);
+        return fw_installation_may_write(&ecu->installation);
     }
-    check = moved(ecu, fw_installation_erase(&next, &ecu->held.targets), &next);
+    check = move(ecu, ERASE, NULL);
     if (check != FW_OK) {
         return check;
     }
-    ecu->untouched = false;
-    if (!fw_slots_erase(ecu, ecu->held.targets.entry.digest)) {
-        fw_installation_spare(&next, erases, erases_under); /* it wore nothing, or what is worn already */
-        (void)moved(ecu, FW_OK, &next);
+    ecu->untouched = fw_slots_erase(ecu, ecu->held.targets.entry.digest);
+    if (!ecu->untouched) {
+        (void)move(ecu, SPARE, &before); /* it wore nothing, or what is worn already */
         return FW_STORAGE;
     }
-    ecu->untouched = true;
     return FW_OK;
+}
+
+/* That the assigned image may be taken. */
+static fw_check check_wanted(const fw *ecu)
+{
+    fw_check check = allowed(ecu);
+    return check == FW_OK ? fw_installation_wanted(&ecu->installation, &ecu->held.targets) : check;
 }
 
 fw_check fw_install_begin(fw *ecu, uint32_t offset, uint32_t size)
 {
-    fw_installation next = ecu->installation;
-    fw_check check = allowed(ecu);
+    fw_check check = check_wanted(ecu);
     if (check == FW_OK) {
-        check = fw_installation_wanted(&next, &ecu->held.targets);
-    }
-    if (check == FW_OK) {
-        check = fw_installation_write(&next);
+        check = fw_installation_may_write(&ecu->installation);
     }
     if (check != FW_OK) {
         return check;
@@ -102,35 +145,15 @@ fw_check fw_install_begin(fw *ecu, uint32_t offset, uint32_t size)
     if (offset != held || size != ecu->held.targets.entry.image.length - held) {
         return FW_LINK_RANGE;
     }
-    return moved(ecu, FW_OK, &next);
-}
-
-/* Apart from the hashing, whose stack is not to have a whole installation upon it. */
-static APART fw_check prepare(fw *ecu, const fw_content *content)
-{
-    fw_installation next = ecu->installation;
-    fw_check check = fw_installation_prepare(&next, &ecu->held.targets, content);
-    if (check == FW_INSTALL_HASH || check == FW_INSTALL_LENGTH) {
-        fw_slots_forget(ecu); /* it has to be erased and written again */
-    }
-    return moved(ecu, check, &next);
-}
-
-static APART fw_check start(fw *ecu, const fw_content *content)
-{
-    fw_installation next = ecu->installation;
-    fw_check check = fw_installation_start(&next, &ecu->held.targets, content, ecu->held.attested);
-    return moved(ecu, check, &next);
+    return move(ecu, WRITE, NULL);
 }
 
 fw_check fw_install_check(fw *ecu)
 {
     fw_content content;
+    const cause measured = {.content = &content};
     const fw_entry *entry = &ecu->held.targets.entry;
-    fw_check check = allowed(ecu);
-    if (check == FW_OK) {
-        check = fw_installation_wanted(&ecu->installation, &ecu->held.targets);
-    }
+    fw_check check = check_wanted(ecu);
     if (check != FW_OK) {
         return check;
     }
@@ -141,7 +164,11 @@ fw_check fw_install_check(fw *ecu)
         return FW_STORAGE;
     }
     fw_slots_hash(ecu, fw_other(&ecu->installation), entry->image.length, entry->has_sha512, &content);
-    return prepare(ecu, &content);
+    check = move(ecu, PREPARE, &measured);
+    if (check == FW_INSTALL_HASH || check == FW_INSTALL_LENGTH) {
+        fw_slots_forget(ecu); /* it has to be erased and written again */
+    }
+    return check;
 }
 
 fw_check fw_install_dependencies(fw *ecu)
@@ -156,6 +183,7 @@ fw_check fw_install_prepare_restart(fw *ecu)
 {
     const fw_installation *now = &ecu->installation;
     fw_content content;
+    const cause measured = {.content = &content};
     if (ecu->testing && fw_is_unproven(ecu)) {
         return FW_INSTALL_STATE; /* whoever could restart it now, could have it given up as unbootable */
     }
@@ -167,7 +195,7 @@ fw_check fw_install_prepare_restart(fw *ecu)
         return check;
     }
     fw_slots_hash(ecu, fw_other(now), fw_other_image(now)->length, false, &content);
-    return start(ecu, &content);
+    return move(ecu, START, &measured);
 }
 
 static bool is_proving(uint8_t state)
@@ -187,50 +215,41 @@ bool fw_is_reverting(const fw *ecu)
 
 fw_check fw_install_follow(fw *ecu)
 {
-    fw_installation next = ecu->installation;
-    if (ecu->held.targets.present) {
-        fw_installation_follow(&next, &ecu->held.targets);
-    }
-    return moved(ecu, FW_OK, &next);
+    return ecu->held.targets.present ? move(ecu, FOLLOW, NULL) : FW_OK;
 }
 
-/* Refusals are counted from release to release. */
-static fw_check forget_refusals(fw *ecu)
+/* Refusals are counted from release to release: forget them if this one is new. */
+static fw_check released(fw *ecu, bool before)
 {
-    if (ecu->refusals.kinds > 0) {
-        if (!fw_store_delete(&ecu->store, FW_RECORD_REFUSALS)) {
-            return FW_STORAGE;
-        }
-        ecu->refusals.kinds = 0;
+    if (ecu->installation.state != FW_RELEASED || before || ecu->refusals.kinds == 0) {
+        return FW_OK;
     }
+    if (!fw_store_delete(&ecu->store, FW_RECORD_REFUSALS)) {
+        return FW_STORAGE;
+    }
+    ecu->refusals.kinds = 0;
     return FW_OK;
 }
 
 fw_check fw_install_obey(fw *ecu, fw_phase phase)
 {
-    fw_installation next = ecu->installation;
-    bool released = next.state == FW_RELEASED;
-    fw_check check = fw_installation_obey(&next, phase);
-    check = moved(ecu, check, &next);
-    return check == FW_OK && next.state == FW_RELEASED && !released ? forget_refusals(ecu) : check;
+    const cause order = {.phase = (uint8_t)phase};
+    bool before = ecu->installation.state == FW_RELEASED;
+    fw_check check = move(ecu, OBEY, &order);
+    return check == FW_OK ? released(ecu, before) : check;
 }
 
-/* Without a coordinator a passed test confirms the image at once, in one record. */
 fw_check fw_install_vote(fw *ecu, bool passed, fw_check *blamed)
 {
-    fw_installation next = ecu->installation;
+    const cause verdict = {.passed = passed};
     *blamed = FW_OK;
     if (!fw_is_unproven(ecu)) {
         return FW_OK; /* rolled back by order while the test ran */
     }
-    fw_check check = fw_installation_vote(&next, passed);
-    if (check == FW_OK && next.state == FW_VOTED && next.coordinator.scheme == FW_NO_KEY) {
-        check = fw_installation_confirm(&next);
-    }
-    check = moved(ecu, check, &next);
+    fw_check check = move(ecu, VOTE, &verdict);
     if (check != FW_OK) {
         return check;
     }
-    *blamed = next.state == FW_IDLE ? fw_blamed(next.outcome) : FW_OK;
-    return next.state == FW_RELEASED ? forget_refusals(ecu) : FW_OK;
+    *blamed = ecu->installation.state == FW_IDLE ? fw_blamed(ecu->installation.outcome) : FW_OK;
+    return released(ecu, false);
 }

@@ -129,9 +129,14 @@ void fw_installation_spare(fw_installation *now, uint32_t erases, uint32_t erase
     now->erases_under = erases_under;
 }
 
+fw_check fw_installation_may_write(const fw_installation *now)
+{
+    return check_free(now, FW_EVENT_WRITE);
+}
+
 fw_check fw_installation_write(fw_installation *now)
 {
-    fw_check check = check_free(now, FW_EVENT_WRITE);
+    fw_check check = fw_installation_may_write(now);
     if (check == FW_OK) {
         forget(now);
     }

@@ -57,6 +57,7 @@ void fw_installation_factory(fw_installation *made, const fw_image *image);
 fw_check fw_installation_wanted(const fw_installation *now, const fw_targets *assigned);
 fw_check fw_installation_erase(fw_installation *now, const fw_targets *assigned);
 void fw_installation_spare(fw_installation *now, uint32_t erases, uint32_t erases_under);
+fw_check fw_installation_may_write(const fw_installation *now);
 fw_check fw_installation_write(fw_installation *now);
 fw_check fw_installation_prepare(fw_installation *now, const fw_targets *assigned, const fw_content *content);
 void fw_installation_follow(fw_installation *now, const fw_targets *assigned);
