@@ -17,7 +17,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 export PRE_COMMIT_HOME := $(CURDIR)/build/pre-commit
 
 # What a caller may set.
-export IMAGES ATTACK FAST UPGRADE PYTHON
+export IMAGES ATTACK BRAKE FAST UPGRADE PYTHON
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 SEEDS ?= 1..200
@@ -25,13 +25,14 @@ SIM_ARGS ?=
 ATTACKS_ARGS ?=
 C_SOURCES = $(shell find firmware -name '*.[ch]' | sort)
 
-.PHONY: help setup demo test check format bench sim attacks generate lock wheel clean
+.PHONY: help setup demo test check format firmware bench sim attacks generate lock wheel clean
 
 help: ## list these targets
 	@printf 'Marque: over-the-air updates for vehicles. Targets:\n\n'
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
 	@printf '\n  make demo IMAGES="brake=path body=path"   install your own images\n'
 	@printf '  make demo ATTACK=name                     replay an attack and see which check refuses it\n'
+	@printf '  make demo BRAKE=qemu                      the brake controller is the C firmware on an emulated Cortex-M3\n'
 	@printf '  make demo FAST=1                          do not pace the buses as real ones would be\n'
 	@printf '  make test PYTEST_ARGS="-k threshold"      some of the tests\n'
 	@printf '  make sim SEEDS=fresh SIM_ARGS="--minutes 30" seeds nobody has run before\n'
@@ -43,16 +44,16 @@ $(READY): requirements/dev.txt pyproject.toml .ci/setup
 	@.ci/setup $(VENV)
 	@touch $@
 
-demo: $(READY) ## one update end to end, with real processes, and a table of what is proven at the end
+demo: $(READY) $(if $(filter qemu,$(BRAKE)),firmware) ## one update end to end, with real processes, and a table of what is proven at the end
 	@mkdir -p "$(TMPDIR)"
 	@case "$${FAST:-}" in ''|0) fast= ;; *) fast=--fast ;; esac; \
-	exec $(BIN)/python -m demo $${IMAGES:+--images "$$IMAGES"} $${ATTACK:+--attack "$$ATTACK"} $$fast
+	exec $(BIN)/python -m demo $${IMAGES:+--images "$$IMAGES"} $${ATTACK:+--attack "$$ATTACK"} $${BRAKE:+--brake "$$BRAKE"} $$fast
 
 # Two at a time: first what lives in one process, then what starts others; at last, one by one, what uses every core by
 # itself. Each part says what it skipped.
 PARALLEL := -n 2 --dist loadfile -m "not alone"
 PURE := tests/unit tests/attacks tests/sim
-test: $(READY) ## every test
+test: firmware ## every test
 	@mkdir -p "$(TMPDIR)"
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@failed=0; \
@@ -63,6 +64,12 @@ ifeq ($(strip $(PYTEST_ARGS)),)
 else
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
+
+firmware: $(READY) ## the microcontroller's Secondary: for the emulated board, and for this machine's tests and fuzzers
+	@mkdir -p "$(TMPDIR)"
+	@firmware/tools/toolchain.sh
+	@$(MAKE) -C firmware host qemu
+	@$(MAKE) -C firmware -f fuzz/fuzz.mk fuzz
 
 check: $(READY) ## formatting, lint, types, import contracts, the style as a test, generated files are fresh
 	@mkdir -p "$(TMPDIR)"
@@ -78,7 +85,7 @@ format: $(READY) ## format the sources and repair what lint can repair
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/clang-format -i $(C_SOURCES)
 
-bench: $(READY) ## every figure beside its peer: a table, and build/bench.json
+bench: firmware ## every figure beside its peer: a table, and build/bench.json
 	@mkdir -p "$(TMPDIR)"
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
