@@ -7,12 +7,8 @@
 
 #include "state.h"
 
-/* Between the parts of anything long. */
-static inline void fw_breathe(fw *ecu)
-{
-    ecu->now = fw_port_breathe(ecu->port);
-    fw_server_breathe(ecu);
-}
+/* Between the parts of anything long (threshold.c). */
+void fw_breathe(fw *ecu);
 
 /* install.c (twin of secondary/install.py) */
 fw_check fw_install_erase(fw *ecu);

@@ -48,7 +48,7 @@ static bool is_stored(const fw *ecu)
     const fw_targets *old = &ecu->held.targets;
     fw_signature signature;
     bool is_same = old->present && old->signature_count == object->signature_count &&
-                   memcmp(old->payload, object->payload_sha512, FW_SHA512_LENGTH) == 0;
+                   memcmp(old->payload, object->sha512.digest, FW_SHA512_LENGTH) == 0;
     for (uint8_t i = 0; is_same && i < object->signature_count; i++) {
         uint16_t offset = (uint16_t)(sizeof *old + i * sizeof signature);
         is_same = fw_store_get(&ecu->store, FW_RECORD_TARGETS, offset, &signature, sizeof signature) &&
@@ -99,7 +99,7 @@ static fw_check check_targets(fw *ecu, uint64_t utc)
         return FW_TARGETS_VERSION;
     }
     if (old->present && object->version == old->version &&
-        memcmp(object->payload_sha512, old->payload, FW_SHA512_LENGTH) != 0) {
+        memcmp(object->sha512.digest, old->payload, FW_SHA512_LENGTH) != 0) {
         return FW_TARGETS_SAME_VERSION;
     }
     if (utc >= object->expires) {
@@ -125,20 +125,13 @@ static fw_check check_own(const fw *ecu)
     return image->length > fw_port_geometry(ecu->port)->slot_size ? FW_INSTALL_SPACE : FW_OK;
 }
 
-static bool is_same_image(const fw_image *a, const fw_image *b)
-{
-    return a->filename.length == b->filename.length &&
-           memcmp(a->filename.text, b->filename.text, a->filename.length) == 0 && a->length == b->length &&
-           a->release_counter == b->release_counter && memcmp(a->sha256, b->sha256, FW_SHA256_LENGTH) == 0;
-}
-
 /* Counters never fall; an entry for what is released installs nothing, and is no rollback (partial.check_counters). */
 static fw_check check_counters(const fw *ecu)
 {
     const fw_image *image = &ecu->object.of.targets.made.entry.image;
     const fw_installation *installation = &ecu->installation;
     const fw_held *held = &ecu->held;
-    if (is_same_image(image, &installation->images[installation->home])) {
+    if (fw_same_image(image, &installation->images[installation->home])) {
         return FW_OK;
     }
     bool is_lower = held->targets.present && held->targets.has_entry &&

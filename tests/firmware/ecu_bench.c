@@ -17,7 +17,7 @@ uint64_t fw_port_breathe(fw_port *port)
     return port->now;
 }
 
-void fw_server_breathe(fw *ecu)
+void fw_breathe(fw *ecu)
 {
     (void)ecu;
 }
