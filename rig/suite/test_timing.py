@@ -18,7 +18,7 @@ N_CR_MS: Final = 1_000
 _MS: Final = 1_000_000
 
 
-def test_p2(ecu: UnderTest) -> None:
+def test_the_first_answer_comes_within_p2(ecu: UnderTest) -> None:
     """Every answer, or "pending", begins within P2."""
     slowest = 0.0
     for _ in range(READS):
@@ -41,7 +41,7 @@ def test_what_it_promises(ecu: UnderTest) -> None:
     assert answer == bytes((0x50, 0x03)) + P2_MS.to_bytes(2) + (P2_STAR_MS // 10).to_bytes(2)
 
 
-def test_p2_star(ecu: UnderTest) -> None:
+def test_pending_comes_within_p2_star(ecu: UnderTest) -> None:
     """While an erase and a hash take their time, "pending" comes within P2 and again within P2*."""
     update = ecu.update()
     update.metadata()
@@ -79,7 +79,7 @@ def test_s3_is_kept(ecu: UnderTest) -> None:
         assert other.nrc(b"\x31\x01\xff\x01") == Nrc.BUSY
 
 
-def test_it_asks_again_after_silence(ecu: UnderTest) -> None:
+def test_a_message_that_breaks_off_is_forgotten(ecu: UnderTest) -> None:
     """A message whose rest never comes is forgotten after N_Cr: the ECU answers the next one as ever."""
     length = 100
     ecu.tester.frames(bytes((0x10, length)) + b"\x36\x01" + bytes(58 if ecu.bus.settings.fd else 4))
