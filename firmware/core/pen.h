@@ -1,7 +1,7 @@
 /* Octets of any number to flash that takes whole units, each once (twin of nothing: Python's files take any).
  *
- * What holds: octets wait until there are FW_PEN_MAX of them, so as long as a writing begins at a multiple of that, none
- * of its operations crosses one. Nothing is written behind what flash refused.
+ * What holds: octets wait until there are FW_PEN_MAX of them, so what waits never crosses a page, as long as a writing
+ * begins at a multiple of that. Nothing is written behind what flash refused.
  */
 #ifndef FW_PEN_H
 #define FW_PEN_H

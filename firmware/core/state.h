@@ -30,7 +30,7 @@ struct fw {
     fw_check latest_refusal; /* FW_OK for none */
     bool has_nonce;
     bool untouched;        /* the other slot was erased for its tag in this power cycle, nothing written since */
-    bool testing, down, cycle_began;
+    bool testing, down;
     fw_server server;      /* uds.c */
     uint32_t nonce_counter;
     uint8_t nonce[FW_NONCE_LENGTH];
