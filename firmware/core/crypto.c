@@ -1,8 +1,8 @@
 /* Hashes and Ed25519, carried to the libraries that sources.toml names (twin of uptane/crypto.py).
  *
- * What holds: a key has one encoding and is none if it is of small order, since anybody can sign for such a key; s is below the
- * group's order; R is compared octet by octet, without a cofactor. So this ECU and every other of the vehicle judge a
- * signature alike. No curve arithmetic is written here.
+ * What holds: a key has one encoding and is none if it is of small order, since anybody can sign for such a key; s is
+ * below the group's order; R is compared octet by octet, without a cofactor. So this ECU and every other of the
+ * vehicle judge a signature alike. No curve arithmetic is written here.
  */
 #include <string.h>
 
@@ -98,7 +98,8 @@ static void context_end(void *context, uint8_t digest[64])
     fw_sha512_end(&((ed25519_context *)context)->hash, digest);
 }
 
-static const crypto_sign_vtable with_sha512 = {sha512_of, context_start, context_add, context_end, sizeof(ed25519_context)};
+static const crypto_sign_vtable with_sha512 = {sha512_of, context_start, context_add, context_end,
+                                               sizeof(ed25519_context)};
 
 /* The y of the two points of order eight. Those of lower order are 0, 1 and p - 1. */
 static const uint8_t ORDER_8_Y[2][32] = {

@@ -1,9 +1,9 @@
 /* ML-DSA-44 (FIPS 204), verification only, for profile H (twin of uptane/crypto.py, _mldsa).
  *
- * Polynomials, their transforms, sampling and Keccak are PQClean's. Its own verification holds the whole matrix, 34 KB of stack;
- * here a row is made, used and hashed before the next one, which takes 9 KB. The library's snapshot is of the draft, and
- * verification in it differs from the standard only in what is signed: FIPS 204 puts 0 and the length of the context, which is 0,
- * before the message.
+ * Polynomials, their transforms, sampling and Keccak are PQClean's. Its own verification holds the whole matrix, 34
+ * KB of stack; here a row is made, used and hashed before the next one, which takes 9 KB. The library's snapshot is
+ * of the draft, and verification in it differs from the standard only in what is signed: FIPS 204 puts 0 and the
+ * length of the context, which is 0, before the message.
  */
 #if defined(FW_PROFILE_H)
 
@@ -24,7 +24,8 @@
 void *fw_shake_lend(size_t length);
 void fw_shake_return(void *context);
 
-/* The library asks for its contexts on a heap. One verification runs at a time; this is its only memory between calls. */
+/* The library asks for its contexts on a heap. One verification runs at a time; this is its only memory between
+ * calls. */
 static struct {
     uint64_t context[LENT][PQC_SHAKEINCCTX_BYTES / sizeof(uint64_t)];
     bool used[LENT];

@@ -1,15 +1,16 @@
-/* ECDSA on P-256 over SHA-256 (twin of uptane/crypto.py, _p256): for Roots whose keys lie in hardware that knows no Ed25519.
+/* ECDSA on P-256 over SHA-256 (twin of uptane/crypto.py, _p256): for Roots whose keys lie in hardware that knows no
+ * Ed25519.
  *
- * What holds: a key is a compressed point of the curve, and s is the lower of the two that verify, so that nobody can make a
- * second signature of a first. The library takes points with both coordinates, so y is found here, by its own arithmetic of the
- * field; that y fits x is then the library's own check.
+ * What holds: a key is a compressed point of the curve, and s is the lower of the two that verify, so that nobody can
+ * make a second signature of a first. The library takes points with both coordinates, so y is found here, by its own
+ * arithmetic of the field; that y fits x is then the library's own check.
  */
 #include <string.h>
 
 #include "crypto_schemes.h"
 
-/* Nothing is secret when a signature is verified, so the processor's own multiplication may take its time: it is several
- * times faster here than the library's choice for a Cortex-M3, and smaller. */
+/* Nothing is secret when a signature is verified, so the processor's own multiplication may take its time: it is
+ * several times faster here than the library's choice for a Cortex-M3, and smaller. */
 #undef __ARM_ARCH_PROFILE
 #define MUL64_IS_CONSTANT_TIME
 #define MBEDTLS_PSA_P256M_DRIVER_ENABLED
@@ -26,7 +27,8 @@ static const uint8_t LOW_S_MAX[32] = {0x7F, 0xFF, 0xFF, 0xFF, 0x80, 0x00, 0x00, 
                                       0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xDE, 0x73, 0x7D, 0x56, 0xD3, 0x8B,
                                       0xCF, 0x42, 0x79, 0xDC, 0xE5, 0x61, 0x7E, 0x31, 0x92, 0xA8};
 
-/* x and y of a compressed point; false if x is none. That x^3 - 3x + b has a root, the library checks with the point. */
+/* x and y of a compressed point; false if x is none. That x^3 - 3x + b has a root, the library checks with the
+ * point. */
 static bool decompress(uint8_t point[64], const uint8_t key[33])
 {
     uint32_t x[8];

@@ -8,6 +8,7 @@
 
 bool fw_ed25519_signed(const uint8_t key[32], const uint8_t message[FW_MESSAGE_LENGTH], const uint8_t signature[64]);
 bool fw_p256_signed(const uint8_t key[33], const uint8_t message[FW_MESSAGE_LENGTH], const uint8_t signature[64]);
-bool fw_mldsa44_signed(const uint8_t key[1312], const uint8_t message[FW_MESSAGE_LENGTH], const uint8_t signature[FW_MLDSA44_SIGNATURE]);
+bool fw_mldsa44_signed(const uint8_t key[1312], const uint8_t message[FW_MESSAGE_LENGTH],
+                       const uint8_t signature[FW_MLDSA44_SIGNATURE]);
 
 #endif

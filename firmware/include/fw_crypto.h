@@ -26,8 +26,8 @@ void fw_sha512_end(fw_sha512 *hash, uint8_t digest[64]);
 #define FW_MESSAGE_LENGTH 73u
 void fw_message(uint8_t message[FW_MESSAGE_LENGTH], const uint8_t payload_sha512[64]);
 
-/* Whether `key` signed `message`. False for a scheme or a length this build does not know, an invalid key (small order, not
- * on the curve), a high s. */
+/* Whether `key` signed `message`. False for a scheme or a length this build does not know, an invalid key (small
+ * order, not on the curve), a high s. */
 bool fw_signed_by(const fw_key *key, const uint8_t message[FW_MESSAGE_LENGTH], const uint8_t *signature, size_t length);
 
 /* Sign with this ECU's Ed25519 key. */

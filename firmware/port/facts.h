@@ -1,4 +1,5 @@
-/* What an ECU is, read from the octets that were provisioned (twin of firmware/tools/facts.py, which has the format). */
+/* What an ECU is, read from the octets that were provisioned (twin of firmware/tools/facts.py, which has the
+ * format). */
 #ifndef FW_READ_FACTS_H
 #define FW_READ_FACTS_H
 

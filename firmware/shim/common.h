@@ -1,5 +1,5 @@
-/* What the hashes of Mbed TLS expect of the rest of it, when they are taken alone: which of them are wanted, small rather than
- * fast, and how numbers lie in octets.
+/* What the hashes of Mbed TLS expect of the rest of it, when they are taken alone: which of them are wanted, small
+ * rather than fast, and how numbers lie in octets.
  */
 #ifndef FW_SHIM_COMMON_H
 #define FW_SHIM_COMMON_H

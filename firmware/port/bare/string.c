@@ -1,4 +1,5 @@
-/* <string.h> for boards without a C library: small, not fast. Built so that the compiler does not make them call themselves. */
+/* <string.h> for boards without a C library: small, not fast. Built so that the compiler does not make them call
+ * themselves. */
 #include "string.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t length)

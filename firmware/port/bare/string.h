@@ -1,4 +1,5 @@
-/* The four functions that the core, the compiler and the libraries take from <string.h>, for boards without a C library. */
+/* The four functions that the core, the compiler and the libraries take from <string.h>, for boards without a C
+ * library. */
 #ifndef FW_BARE_STRING_H
 #define FW_BARE_STRING_H
 

@@ -1,9 +1,10 @@
-/* The host port: a board in memory, for tests, the simulator and fuzzing; used from Python by ctypes (sim/firmware_chip.py).
+/* The host port: a board in memory, for tests, the simulator and fuzzing; used from Python by ctypes
+ * (sim/firmware_chip.py).
  *
- * What holds: flash keeps NOR's rules (whole pages are erased, whole units programmed, each once after an erase), and a core
- * that breaks one is refused and it is counted (fw_host_abuses). Power may be told to fail at any flash operation: what was
- * being written is torn by a seeded pattern, and the fw_ function is left at once. Pages wear out, or areas fail, when told to.
- * What the core does is written into a log, in order.
+ * What holds: flash keeps NOR's rules (whole pages are erased, whole units programmed, each once after an erase), and
+ * a core that breaks one is refused and it is counted (fw_host_abuses). Power may be told to fail at any flash
+ * operation: what was being written is torn by a seeded pattern, and the fw_ function is left at once. Pages wear
+ * out, or areas fail, when told to. What the core does is written into a log, in order.
  */
 #ifndef FW_HOST_H
 #define FW_HOST_H

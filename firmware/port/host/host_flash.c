@@ -64,7 +64,8 @@ const fw_geometry *fw_port_geometry(fw_port *port)
     return &port->geometry;
 }
 
-/* Half erased: some octets old, some blank, some with only a few of their bits. What was programmed counts as that still. */
+/* Half erased: some octets old, some blank, some with only a few of their bits. What was programmed counts as that
+ * still. */
 static void tear_erase(fw_port *port, fw_host_flash *flash, uint32_t offset)
 {
     uint32_t page = port->geometry.page;
@@ -109,7 +110,8 @@ bool fw_port_erase(fw_port *port, fw_area area, uint32_t offset)
     return true;
 }
 
-/* Some whole units, then one of which some bits are cleared; a unit that none of them reached can still be programmed. */
+/* Some whole units, then one of which some bits are cleared; a unit that none of them reached can still be
+ * programmed. */
 static void tear_write(fw_port *port, fw_host_flash *flash, uint32_t offset, const uint8_t *octets, uint32_t length)
 {
     uint32_t unit = port->geometry.unit;

@@ -1,7 +1,7 @@
 /* What the core asks of this board besides flash and frames; and the self-test of an image.
  *
- * There are three builds of it: one that passes its self-test, one that fails it (SELF_TEST_FAILS), and one that stops before it
- * has said a word (HANGS, main.c), for the tests of what a Secondary does then.
+ * There are three builds of it: one that passes its self-test, one that fails it (SELF_TEST_FAILS), and one that
+ * stops before it has said a word (HANGS, main.c), for the tests of what a Secondary does then.
  */
 #include <string.h>
 

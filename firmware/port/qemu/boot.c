@@ -1,7 +1,7 @@
 /* The boot stub: which slot boots is decided durably, then its image is copied to RAM and started.
  *
- * What holds: a slot without a whole image is an attempt that failed, as is an image that stops: the watchdog runs already, the
- * controller resets, and fw_choose_slot counts.
+ * What holds: a slot without a whole image is an attempt that failed, as is an image that stops: the watchdog runs
+ * already, the controller resets, and fw_choose_slot counts.
  */
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* The registers of the LM3S6965 that are used here (its data sheet; QEMU's hw/arm/stellaris.c has the same), and semihosting. */
+/* The registers of the LM3S6965 that are used here (its data sheet; QEMU's hw/arm/stellaris.c has the same), and
+ * semihosting. */
 #ifndef FW_QEMU_CHIP_H
 #define FW_QEMU_CHIP_H
 

@@ -1,7 +1,8 @@
-/* The board's flash: a file of the host under the rules of NOR, which hold over a power cut because they are kept in the file.
+/* The board's flash: a file of the host under the rules of NOR, which hold over a power cut because they are kept in
+ * the file.
  *
- * A unit that reads anything but FF was programmed and is refused. Erasing and programming are done in parts, so that QEMU ended
- * at any moment leaves what power does: a page half erased, a row half written.
+ * A unit that reads anything but FF was programmed and is refused. Erasing and programming are done in parts, so that
+ * QEMU ended at any moment leaves what power does: a page half erased, a row half written.
  */
 #include "flash.h"
 

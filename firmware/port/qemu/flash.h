@@ -1,4 +1,5 @@
-/* What the two programs of the emulated board, boot stub and image, have in common: the flash, and what else is the port's. */
+/* What the two programs of the emulated board, boot stub and image, have in common: the flash, and what else is
+ * the port's. */
 #ifndef FW_QEMU_FLASH_H
 #define FW_QEMU_FLASH_H
 

@@ -1,6 +1,7 @@
 /* CAN frames as lines of text, in the dialect that python-can speaks (twin of firmware/tools/slcan.py).
  *
- * What holds: a line is a frame only if every character of it is right. Noise on a serial line costs what it hits, no more.
+ * What holds: a line is a frame only if every character of it is right. Noise on a serial line costs what it hits, no
+ * more.
  */
 #include "slcan.h"
 

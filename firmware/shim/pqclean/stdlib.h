@@ -1,4 +1,5 @@
-/* What PQClean's fips202.c expects of a heap, lent by core/crypto_mldsa.c: two contexts are all that are alive at once. */
+/* What PQClean's fips202.c expects of a heap, lent by core/crypto_mldsa.c: two contexts are all that are alive at
+ * once. */
 #ifndef FW_SHIM_PQCLEAN_STDLIB_H
 #define FW_SHIM_PQCLEAN_STDLIB_H
 

@@ -1,4 +1,5 @@
-/* What p256-m.c expects of a PSA library: random numbers, for keys and signatures, neither of which are ever made here. */
+/* What p256-m.c expects of a PSA library: random numbers, for keys and signatures, neither of which are ever made
+ * here. */
 #include <stdint.h>
 
 typedef int psa_status_t;
