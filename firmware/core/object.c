@@ -37,9 +37,7 @@ void fw_object_begin(fw_object *object, const fw_facts *facts, uint8_t kind, uin
     object->kind = kind;
     object->delivery = FW_COMING;
     object->tag = FW_PAYLOADS;
-    fw_sha512_start(&object->payload_hash);
-    fw_sha256_start(&object->entries_hash);
-    fw_sha256_start(&object->entry_hash);
+    fw_sha512_start(&object->sha512.running);
     fw_oer_start(object, size);
 }
 
@@ -59,29 +57,31 @@ void fw_object_add(fw_object *object, const uint8_t *octets, uint32_t length)
     fw_oer_read(object, octets, length);
     const uint8_t *found = common(&object->payload, at, octets, length, &count);
     if (found != NULL) {
-        fw_sha512_add(&object->payload_hash, found, count);
+        fw_sha512_add(&object->sha512.running, found, count);
     }
     found = common(&object->entries, at, octets, length, &count);
     if (found != NULL) {
-        fw_sha256_add(&object->entries_hash, found, count);
+        fw_sha256_add(&object->of.targets.entries_hash, found, count);
     }
     found = common(&object->entry, at, octets, length, &count);
     if (found != NULL) {
-        fw_sha256_add(&object->entry_hash, found, count);
+        fw_sha256_add(&object->of.targets.entry_hash, found, count);
     }
 }
 
 void fw_object_end(fw_object *object)
 {
+    uint8_t digest[FW_SHA512_LENGTH];
     fw_oer_end(object);
-    fw_sha512_end(&object->payload_hash, object->payload_sha512);
+    fw_sha512_end(&object->sha512.running, digest);
+    memcpy(object->sha512.digest, digest, sizeof digest);
     if (object->tag == FW_PAYLOAD_TARGETS) {
         fw_targets *made = &object->of.targets.made;
-        memcpy(made->payload, object->payload_sha512, sizeof made->payload);
+        memcpy(made->payload, digest, sizeof made->payload);
         made->version = object->version;
         made->expires = object->expires;
-        fw_sha256_end(&object->entries_hash, made->bundle);
-        fw_sha256_end(&object->entry_hash, made->entry.digest);
+        fw_sha256_end(&object->of.targets.entries_hash, made->bundle);
+        fw_sha256_end(&object->of.targets.entry_hash, made->entry.digest);
     }
     if (object->tag == FW_PAYLOAD_ROOT) {
         for (uint8_t role = 0; role < FW_ROLES_REQUIRED; role++) {

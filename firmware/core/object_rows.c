@@ -47,11 +47,13 @@ static void add_root_key(fw_object *object, const fw_key *key)
 
 static void add_key(fw_object *object, uint32_t length)
 {
+    fw_root_scratch *root = &object->of.root;
     fw_key key = {.scheme = object->scheme};
     if (length <= sizeof key.octets) {
         memcpy(key.octets, object->text, length);
-    } else {
-        memcpy(key.octets, object->text, FW_SHA256_LENGTH); /* no key has a length between the two */
+    } else if (object->tag == FW_PAYLOAD_ROOT) {
+        fw_sha256_end(&root->key_hash, key.octets);
+        fw_sha256_start(&root->key_hash);
     }
     if (object->tag == FW_PAYLOAD_ROOT) {
         add_root_key(object, &key);
@@ -103,7 +105,11 @@ void fw_seen_list(fw_object *object, uint8_t field, uint8_t *name_max, uint8_t *
 fw_check fw_seen_name(fw_object *object, uint8_t preamble, uint8_t length, bool *mine)
 {
     fw_targets_scratch *scratch = &object->of.targets;
-    if (!is_next(object, scratch->last_name.text, &scratch->last_name.length, length)) {
+    if (scratch->was_ours) {
+        scratch->was_ours = false;
+        scratch->last.hardware[0] = object->facts->ecu; /* a name that is no longer than others is one of them */
+    }
+    if (!is_next(object, scratch->last.name.text, &scratch->last.name.length, length)) {
         return FW_TARGETS_ENTRY_ORDER;
     }
     *mine = object->tag == FW_PAYLOAD_TARGETS && object->speaker == FW_SPEAKS_VEHICLE &&
@@ -111,10 +117,12 @@ fw_check fw_seen_name(fw_object *object, uint8_t preamble, uint8_t length, bool 
     if (*mine) {
         /* What has come of the entry may have come in slices that are gone: preamble, length and name. */
         const uint8_t head[] = {preamble, length};
-        fw_sha256_add(&object->entry_hash, head, sizeof head);
-        fw_sha256_add(&object->entry_hash, object->text, length);
+        fw_sha256_start(&scratch->entry_hash);
+        fw_sha256_add(&scratch->entry_hash, head, sizeof head);
+        fw_sha256_add(&scratch->entry_hash, object->text, length);
         object->entry = (fw_span){object->reader.at, object->reader.stop};
-        scratch->made.has_entry = true;
+        memset(&scratch->last, 0, sizeof scratch->last);
+        scratch->made.has_entry = scratch->was_ours = true;
     }
     return FW_OK;
 }
@@ -124,11 +132,9 @@ static bool add_hardware(fw_object *object, bool is_first, uint8_t length)
 {
     fw_targets_scratch *scratch = &object->of.targets;
     scratch->fits |= is_name(object, &object->facts->hardware, length);
-    if (is_first) {
-        return is_next(object, scratch->hardware.text, &scratch->hardware.length, length);
-    }
-    return !is_name(object, &scratch->hardware, length) &&
-           is_next(object, scratch->last_hardware.text, &scratch->last_hardware.length, length);
+    fw_name *last = &scratch->last.hardware[is_first ? 0 : 1];
+    bool repeats = !is_first && is_name(object, &scratch->last.hardware[0], length);
+    return !repeats && is_next(object, last->text, &last->length, length);
 }
 
 /* ------------------------------------------------------------------------------------------------ told by the reader */
@@ -197,6 +203,8 @@ bool fw_seen_value(fw_object *object, uint8_t field, uint64_t value)
         object->tag = (uint8_t)value;
         if (value == FW_PAYLOAD_TARGETS) {
             targets->made.coordinator.scheme = FW_NO_KEY;
+        } else if (value == FW_PAYLOAD_ROOT) {
+            fw_sha256_start(&object->of.root.key_hash);
         }
         break;
     case FW_AT_ROLE_KEYS_ROLE:
@@ -211,6 +219,7 @@ bool fw_seen_value(fw_object *object, uint8_t field, uint64_t value)
     case FW_AT_TARGETS_REFRESH_IMAGE_ROOT:
         return is_directors || value == 0;
     case FW_AT_TARGETS_ENTRIES:
+        fw_sha256_start(&targets->entries_hash);
         object->entries = span_from_here(object, value);
         break;
     case FW_AT_TARGETS_DELEGATIONS:

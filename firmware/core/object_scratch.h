@@ -11,7 +11,7 @@ typedef struct {
     uint8_t octets[FW_SIGNATURE_MAX];
 } fw_signature;
 
-/* The longest string that is looked at as it is; of longer ones, the SHA-256. */
+/* The longest string that is looked at; of a longer key in a Root, the SHA-256. */
 #if FW_SIGNATURE_MAX > FW_FILENAME_MAX
 #define FW_TEXT_MAX FW_SIGNATURE_MAX
 #else
@@ -22,14 +22,19 @@ typedef struct {
 typedef struct {
     fw_targets made;
     bool delegates, encrypted, fits; /* fits: made for this ECU's hardware */
-    fw_filename last_name;           /* of the entry before */
-    fw_name hardware, last_hardware; /* the image's first, and the one before */
+    bool was_ours;                   /* the entry that was read last */
+    fw_sha256 entries_hash, entry_hash;
+    union {
+        fw_filename name;    /* of the entry before */
+        fw_name hardware[2]; /* within this ECU's entry, whose name is known: the first one, and the one before */
+    } last;
 } fw_targets_scratch;
 
 typedef struct {
     fw_root made;
     bool unsound, too_many; /* a key or role is missing, doubled or unmet; more keys than there is room for */
     uint8_t role;           /* the one that is read now */
+    fw_sha256 key_hash;     /* of a key that is longer than those this build knows */
 } fw_root_scratch;
 
 typedef struct {
@@ -68,9 +73,10 @@ struct fw_object {
     uint8_t text[FW_TEXT_MAX]; /* the string that is read now */
 
     fw_span payload, entries, entry; /* where they lie in the object; stop 0: not there */
-    fw_sha512 payload_hash;
-    fw_sha256 entries_hash, entry_hash; /* entry_hash: of long strings too, which come before the entries */
-    uint8_t payload_sha512[FW_SHA512_LENGTH];
+    union {
+        fw_sha512 running;
+        uint8_t digest[FW_SHA512_LENGTH]; /* once the object is whole */
+    } sha512;                             /* of the payload */
 
     uint8_t tag; /* fw_payload */
     uint8_t level, speaker;

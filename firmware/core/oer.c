@@ -232,8 +232,8 @@ static bool take(fw_object *object, const uint8_t *octets, uint32_t count)
     if (reader->step == TO_NAME || (is_string && node->field != FW_UNSEEN)) {
         if (reader->done + reader->left <= FW_TEXT_MAX) {
             memcpy(object->text + reader->done, octets, count);
-        } else {
-            fw_sha256_add(&object->entry_hash, octets, count);
+        } else if (object->tag == FW_PAYLOAD_ROOT) {
+            fw_sha256_add(&object->of.root.key_hash, octets, count);
         }
     }
     return true;

@@ -31,7 +31,7 @@ typedef struct {
     uint32_t done;     /* octets that came of it */
     uint64_t value;    /* of an integer, as far as it came */
     uint8_t step, node, depth;
-    uint8_t before; /* the octet before, in a name */
+    uint8_t before;           /* the octet before, in a name */
     fw_check fault[FW_PARTS]; /* the first fault of each part */
     fw_oer_frame frames[FW_OER_DEPTH];
 } fw_oer;
@@ -47,7 +47,9 @@ void fw_oer_end(fw_object *object);
 
 /* An integer was read, a choice made, a part begun; of a container, `value` is the length. False: malformed. */
 bool fw_seen_value(fw_object *object, uint8_t field, uint64_t value);
-/* A string was read: object->text holds it, or, if it is longer, its SHA-256. False: malformed. */
+/* A string was read: object->text holds it, unless it is longer; then, if it is a Root's, its SHA-256. False:
+ * malformed.
+ */
 bool fw_seen_text(fw_object *object, uint8_t field, uint32_t length);
 
 /* A list begins; how long a name in it is at most, and how many octets stand at least behind it. */

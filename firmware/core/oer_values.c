@@ -66,10 +66,6 @@ static bool end_string(fw_object *object)
     fw_oer *reader = &object->reader;
     uint8_t field = fw_nodes[reader->node].field;
     reader->step = TO_DECIDE;
-    if (field != FW_UNSEEN && reader->done > FW_TEXT_MAX) {
-        fw_sha256_end(&object->entry_hash, object->text);
-        fw_sha256_start(&object->entry_hash);
-    }
     return field == FW_UNSEEN || fw_seen_text(object, field, reader->done);
 }
 
@@ -85,9 +81,10 @@ static bool end_tag(fw_object *object)
 
 static bool end_count(fw_oer *reader)
 {
-    uint8_t count = (uint8_t)reader->value;
+    uint32_t value = (uint32_t)reader->value;
+    uint8_t count = (uint8_t)value;
     reader->step = TO_DECIDE;
-    return reader->value >> 8 == 1 && is_within(reader, count) &&
+    return value >> 8 == 1 && is_within(reader, count) &&
            fw_oer_push(reader, IN_ELEMENTS, fw_nodes[reader->node].a, count);
 }
 
@@ -95,9 +92,9 @@ static bool end_count(fw_oer *reader)
  */
 static bool end_bitmap(fw_oer *reader)
 {
-    uint32_t octets = reader->done - 1u;
-    uint32_t unused = (uint32_t)reader->value >> 8u * octets;
-    uint32_t bitmap = (uint32_t)reader->value & ((1u << 8u * octets) - 1u);
+    uint32_t bits = 8u * (reader->done - 1u);
+    uint32_t unused = (uint32_t)reader->value >> bits;
+    uint32_t bitmap = (uint32_t)reader->value & ((1u << bits) - 1u);
     if (unused > 7 || bitmap == 0 || (bitmap & ((1u << unused) - 1u)) != 0) {
         return false;
     }
@@ -115,15 +112,16 @@ static bool end_bitmap(fw_oer *reader)
 /* A length of more than 127, in as few octets as it takes. */
 static bool end_long_length(fw_object *object)
 {
-    uint64_t length = object->reader.value;
-    return length > SHORT_MAX && length >> 8u * (object->reader.done - 1u) != 0 && sized(object, (uint32_t)length);
+    uint32_t length = (uint32_t)object->reader.value;
+    return length > SHORT_MAX && length >> 8u * (object->reader.done - 1u) != 0 && sized(object, length);
 }
 
 /* Before the name of an entry stand a preamble and its length. */
 static bool end_head(fw_oer *reader)
 {
-    uint8_t length = (uint8_t)reader->value;
-    fw_oer_top(reader)->preamble = (uint8_t)(reader->value >> 8);
+    uint32_t value = (uint32_t)reader->value;
+    uint8_t length = (uint8_t)value;
+    fw_oer_top(reader)->preamble = (uint8_t)(value >> 8);
     if (length <= SHORT_MAX) {
         return begin_name(reader, length);
     }

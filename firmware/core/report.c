@@ -48,12 +48,6 @@ static void put_length(sink *to, uint16_t length)
     put_number(to, length, length > 0xFFu ? 2 : 1);
 }
 
-static void put_text(sink *to, const char *text, uint8_t length)
-{
-    put_length(to, length);
-    put(to, text, length);
-}
-
 /* Refusals ascend by code; of a count that only hashes, no more than its power of two is told. */
 static void put_refusals(sink *to, const fw_refusals *refusals)
 {
@@ -93,32 +87,75 @@ static uint32_t targets_version(const fw *ecu)
     return at_rest && held > installation->targets_version ? held : installation->targets_version;
 }
 
+/* What a report says of state that is not where it says it. */
+typedef struct {
+    uint32_t counter, targets_version;
+} numbers;
+
+enum { OF_FACTS, OF_ECU, OF_IMAGE, OF_NUMBERS, BASES };
+enum { TEXT = 0, OCTETS = 32, OCTETS_IF_BUNDLE = 33 }; /* any other size: a number of so many octets */
+
+/* The parts of a report behind its level, in the schema's order. */
+static const struct {
+    uint8_t base, size;
+    uint16_t offset;
+} PARTS[] = {
+    {OF_FACTS, TEXT, offsetof(fw_facts, vehicle)},
+    {OF_FACTS, TEXT, offsetof(fw_facts, ecu)},
+    {OF_FACTS, TEXT, offsetof(fw_facts, hardware)},
+    {OF_NUMBERS, 4, offsetof(numbers, counter)},
+    {OF_ECU, 1, offsetof(fw, installation.state)},
+    {OF_ECU, 1, offsetof(fw, installation.outcome)},
+    {OF_ECU, OCTETS_IF_BUNDLE, offsetof(fw, installation.bundle)},
+    {OF_NUMBERS, 4, offsetof(numbers, targets_version)},
+    {OF_ECU, 4, offsetof(fw, held.root_version)},
+    {OF_ECU, 4, offsetof(fw, installation.released_counter)},
+    {OF_IMAGE, TEXT, offsetof(fw_image, filename)},
+    {OF_IMAGE, 4, offsetof(fw_image, length)},
+    {OF_IMAGE, OCTETS, offsetof(fw_image, sha256)},
+    {OF_IMAGE, 4, offsetof(fw_image, release_counter)},
+    {OF_ECU, 8, offsetof(fw, held.time)},
+    {OF_ECU, 8, offsetof(fw, held.previous_time)},
+};
+
+static void put_part(sink *to, const uint8_t *part, uint8_t size)
+{
+    uint64_t number = *part;
+    switch (size) {
+    case TEXT: /* its length, which is above 127 in two octets, and then the octets */
+        put_length(to, *part);
+        put(to, part + 1, *part);
+        break;
+    case OCTETS:
+        put(to, part, OCTETS);
+        break;
+    case 4:
+        number = *(const uint32_t *)(const void *)part;
+        put_number(to, number, size);
+        break;
+    case 8:
+        number = *(const uint64_t *)(const void *)part;
+        put_number(to, number, size);
+        break;
+    default:
+        put_number(to, number, size);
+    }
+}
+
 static void put_report(sink *to, const fw *ecu, uint32_t counter)
 {
-    const fw_facts *facts = ecu->facts;
-    const fw_installation *installation = &ecu->installation;
-    const fw_image *image = fw_running_image(installation);
-    put_number(to, TAG_REPORT, 1);
-    put_number(to, installation->has_bundle ? HAS_BUNDLE : 0, 1);
-    put_number(to, LEVEL, 1);
-    put_text(to, facts->vehicle.text, facts->vehicle.length);
-    put_text(to, facts->ecu.text, facts->ecu.length);
-    put_text(to, facts->hardware.text, facts->hardware.length);
-    put_number(to, counter, 4);
-    put_number(to, installation->state, 1);
-    put_number(to, installation->outcome, 1);
-    if (installation->has_bundle) {
-        put(to, installation->bundle, FW_BUNDLE_LENGTH);
+    const numbers own = {counter, targets_version(ecu)};
+    const void *const bases[BASES] = {ecu->facts, ecu, fw_running_image(&ecu->installation), &own};
+    bool has_bundle = ecu->installation.has_bundle;
+    put_number(to, (uint32_t)TAG_REPORT << 16 | (has_bundle ? HAS_BUNDLE : 0u) << 8 | LEVEL, 3);
+    for (size_t i = 0; i < sizeof PARTS / sizeof PARTS[0]; i++) {
+        const uint8_t *part = (const uint8_t *)bases[PARTS[i].base] + PARTS[i].offset;
+        if (PARTS[i].size != OCTETS_IF_BUNDLE) {
+            put_part(to, part, PARTS[i].size);
+        } else if (has_bundle) {
+            put_part(to, part, OCTETS);
+        }
     }
-    put_number(to, targets_version(ecu), 4);
-    put_number(to, ecu->held.root_version, 4);
-    put_number(to, installation->released_counter, 4);
-    put_text(to, image->filename.text, image->filename.length);
-    put_number(to, image->length, 4);
-    put(to, image->sha256, FW_SHA256_LENGTH);
-    put_number(to, image->release_counter, 4);
-    put_number(to, ecu->held.time, 8);
-    put_number(to, ecu->held.previous_time, 8);
     put_refusals(to, &ecu->refusals);
 }
 

@@ -90,7 +90,7 @@ bool fw_object_signed_by(fw *ecu, const fw_key *key)
 {
     const fw_object *object = &ecu->object;
     uint8_t message[FW_MESSAGE_LENGTH];
-    fw_message(message, object->payload_sha512);
+    fw_message(message, object->sha512.digest);
     for (uint8_t i = 0; i < object->signature_count; i++) {
         const fw_signature *signature = &object->signatures[i];
         if (signature->length <= FW_SIGNATURE_MAX) {
@@ -140,7 +140,7 @@ fw_check fw_accept_object(fw *ecu, const fw_authority *authority, fw_payload pay
     if (object->reader.fault[FW_IN_ENVELOPE] != FW_OK) {
         return FW_ENCODING;
     }
-    if (authority != NULL && !fw_signed_enough(ecu, authority, &all, object->payload_sha512)) {
+    if (authority != NULL && !fw_signed_enough(ecu, authority, &all, object->sha512.digest)) {
         return unsigned_check;
     }
     return check_payload(object, payload);

@@ -123,7 +123,7 @@ static uint32_t describe(const fw_object *object, uint8_t *octets)
         number(&to, signature->length);
         put(&to, signature->octets, FW_SIGNATURE_MAX);
     }
-    put(&to, object->payload_sha512, FW_SHA512_LENGTH);
+    put(&to, object->sha512.digest, FW_SHA512_LENGTH);
     fw_check payload = fault[FW_IN_PAYLOAD] != FW_OK ? fault[FW_IN_PAYLOAD] : fault[FW_IN_LIST];
     number(&to, payload);
     if (payload == FW_OK) {
