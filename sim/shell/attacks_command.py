@@ -14,6 +14,7 @@ import typer
 from sim.asked import BadInput
 from sim.shell.files import replace
 from sim.shell.options import BROKEN, judging
+from sim.shell.shipping import LIBRARY
 
 if TYPE_CHECKING:
     from sim.attack.matrix import Case, Played
@@ -36,30 +37,41 @@ def attacks(
     out: Annotated[Path, typer.Option(help="Where the cells go as JSON, if all runs are made.")] = JSON,
     write: Annotated[bool, typer.Option("--write", help="Take what is measured now as right: record, page.")] = False,
     names: Annotated[bool, typer.Option("--list", help="Name the runs, and make none.")] = False,
+    firmware: Annotated[
+        bool, typer.Option("--firmware", help="Partial ECUs run the C core: every run has to come out the same.")
+    ] = False,
 ) -> None:
     """Play attackers with every set of stolen keys. Exit codes: 1 a run came out otherwise than it is on record."""
+    from sim.attack.control import Variant  # noqa: PLC0415  (see below)
     from sim.attack.matrix import cases  # noqa: PLC0415  (the cores are loaded when they are needed: help comes at once)
     from sim.attack.strategies.registry import STRATEGIES  # noqa: PLC0415  (see above)
 
     with judging():
-        every = list(cases(STRATEGIES))
+        # The control group takes features out of the Python core; the C core is what it is.
+        every = [case for case in cases(STRATEGIES) if not firmware or case.variant is Variant.SHIPPED]
         wanted = [case for case in every if not only or any(word in case.name for word in only)]
         if not wanted:
             raise BadInput(f"--only {' '.join(only or [])}: no run has such a name; --list names them")
         if names:
             sys.stdout.write("".join(f"{case.name}\n" for case in wanted))
             return
-        if write and len(wanted) < len(every):
-            raise BadInput("--write takes all runs: leave out --only")
+        if write and (firmware or len(wanted) < len(every)):
+            raise BadInput("--write takes all runs of the Python core: leave out --only and --firmware")
         whole = len(wanted) == len(every)
-        played = _play(wanted, jobs or len(os.sched_getaffinity(0)))
-        good = _finish(wanted, played, out, write=write) if whole else _show(played)
+        played = _play(wanted, jobs or len(os.sched_getaffinity(0)), firmware=firmware)
+        if firmware and whole:
+            good = _compare(played)
+        else:
+            good = _finish(wanted, played, out, write=write) if whole else _show(played)
     if not good:
         raise typer.Exit(BROKEN)
 
 
-def _play(wanted: list[Case], jobs: int) -> list[Played]:
+def _play(wanted: list[Case], jobs: int, *, firmware: bool) -> list[Played]:
     from sim.shell.attack_runs import run  # noqa: PLC0415  (see above)
+    from sim.shell.firmware import maker_of  # noqa: PLC0415  (see above)
+
+    maker = maker_of(LIBRARY) if firmware else None
 
     began = time.monotonic()
     done = 0
@@ -70,7 +82,7 @@ def _play(wanted: list[Case], jobs: int) -> list[Played]:
         if done % LOG_EVERY == 0:
             sys.stderr.write(f"{done} of {len(wanted)} attacks played, {time.monotonic() - began:.0f} s\n")
 
-    played = run(wanted, jobs, told)
+    played = run(wanted, jobs, told, maker)
     sys.stderr.write(f"{len(played)} attacks played in {time.monotonic() - began:.0f} s by {jobs} processes\n")
     return played
 
