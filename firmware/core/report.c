@@ -8,6 +8,10 @@
 #include "fw_crypto.h"
 #include "state.h"
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "numbers are taken from memory as machines have them that begin with the lowest octet"
+#endif
+
 #define SIGNATURE_LENGTH 64u
 #define HEAD_LENGTH (2u + FW_KEY_ID_LENGTH + 1u + SIGNATURE_LENGTH) /* one signature, before the payload's length */
 #define SHORT_MAX 127u
@@ -32,27 +36,29 @@ static void put(sink *to, const void *octets, size_t length)
     to->length = (uint16_t)(to->length + length);
 }
 
-static void put_number(sink *to, uint64_t value, uint8_t octets)
+/* A number of 1, 4 or 8 octets as it lies in memory, the lowest octet first. */
+static void put_number(sink *to, const void *number, uint8_t size)
 {
-    while (octets-- > 0) {
-        uint8_t octet = (uint8_t)(value >> 8u * octets);
-        put(to, &octet, 1);
+    while (size-- > 0) {
+        put(to, (const uint8_t *)number + size, 1);
     }
 }
 
 static void put_length(sink *to, uint16_t length)
 {
     if (length > SHORT_MAX) {
-        put_number(to, length > 0xFFu ? 0x82u : 0x81u, 1);
+        const uint8_t width = length > 0xFFu ? 0x82u : 0x81u;
+        put(to, &width, 1);
     }
-    put_number(to, length, length > 0xFFu ? 2 : 1);
+    put_number(to, &length, length > 0xFFu ? 2 : 1);
 }
 
 /* Refusals ascend by code; of a count that only hashes, no more than its power of two is told. */
 static void put_refusals(sink *to, const fw_refusals *refusals)
 {
+    const uint8_t quantity[] = {1, refusals->kinds};
     uint16_t before = 0;
-    put_number(to, 0x0100u | refusals->kinds, 2);
+    put(to, quantity, sizeof quantity);
     for (uint8_t done = 0; done < refusals->kinds; done++) {
         uint8_t next = FW_REFUSAL_KINDS_MAX;
         for (uint8_t i = 0; i < refusals->kinds; i++) {
@@ -73,8 +79,8 @@ static void put_refusals(sink *to, const fw_refusals *refusals)
             }
             count = bits;
         }
-        put_number(to, before, 2);
-        put_number(to, count, 4);
+        put_number(to, &before, sizeof before);
+        put_number(to, &count, sizeof count);
     }
 }
 
@@ -118,42 +124,23 @@ static const struct {
     {OF_ECU, 8, offsetof(fw, held.previous_time)},
 };
 
-static void put_part(sink *to, const uint8_t *part, uint8_t size)
-{
-    uint64_t number = *part;
-    switch (size) {
-    case TEXT: /* its length, which is above 127 in two octets, and then the octets */
-        put_length(to, *part);
-        put(to, part + 1, *part);
-        break;
-    case OCTETS:
-        put(to, part, OCTETS);
-        break;
-    case 4:
-        number = *(const uint32_t *)(const void *)part;
-        put_number(to, number, size);
-        break;
-    case 8:
-        number = *(const uint64_t *)(const void *)part;
-        put_number(to, number, size);
-        break;
-    default:
-        put_number(to, number, size);
-    }
-}
-
 static void put_report(sink *to, const fw *ecu, uint32_t counter)
 {
     const numbers own = {counter, targets_version(ecu)};
     const void *const bases[BASES] = {ecu->facts, ecu, fw_running_image(&ecu->installation), &own};
     bool has_bundle = ecu->installation.has_bundle;
-    put_number(to, (uint32_t)TAG_REPORT << 16 | (has_bundle ? HAS_BUNDLE : 0u) << 8 | LEVEL, 3);
+    const uint8_t head[] = {TAG_REPORT, has_bundle ? HAS_BUNDLE : 0, LEVEL};
+    put(to, head, sizeof head);
     for (size_t i = 0; i < sizeof PARTS / sizeof PARTS[0]; i++) {
         const uint8_t *part = (const uint8_t *)bases[PARTS[i].base] + PARTS[i].offset;
-        if (PARTS[i].size != OCTETS_IF_BUNDLE) {
-            put_part(to, part, PARTS[i].size);
-        } else if (has_bundle) {
-            put_part(to, part, OCTETS);
+        uint8_t size = PARTS[i].size;
+        if (size == TEXT) {
+            put_length(to, *part);
+            put(to, part + 1, *part);
+        } else if (size < OCTETS) {
+            put_number(to, part, size);
+        } else if (size == OCTETS || has_bundle) {
+            put(to, part, OCTETS);
         }
     }
     put_refusals(to, &ecu->refusals);
@@ -182,9 +169,9 @@ uint16_t fw_sign_report(fw *ecu, uint32_t counter, uint8_t said[32])
     fw_sha512_add(&hash, payload.octets, payload.length);
     fw_sha512_end(&hash, digest);
     fw_message(message, digest);
-    put_number(&head, 0x0101u, 2);
+    put(&head, "\x01\x01", 2);
     put(&head, ecu->facts->key_id, FW_KEY_ID_LENGTH);
-    put_number(&head, SIGNATURE_LENGTH, 1);
+    put_length(&head, SIGNATURE_LENGTH);
     fw_sign(octets + head.length, ecu->facts, message);
     head.length += SIGNATURE_LENGTH;
     put_length(&head, payload.length);
