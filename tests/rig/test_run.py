@@ -13,6 +13,8 @@ from xml.etree import ElementTree as ET
 import can
 import pytest
 
+from rig.suite.test_attacks import ROWS
+from rig.suite.test_misuse import REQUESTS
 from tests.rig.bench import ROOT, Bench
 from tests.rig.slcan_adapter import Adapter
 
@@ -287,14 +289,29 @@ def plain_pytest(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[
     )
 
 
+def documents_case() -> str:
+    """The case that docs/rig.md prints, as it stands there."""
+    _, found, rest = (ROOT / "docs" / "rig.md").read_text(encoding="utf-8").partition("<!-- case -->\n```python\n")
+    assert found
+    return rest.partition("```")[0]
+
+
+def test_the_document_counts_right() -> None:
+    text = (ROOT / "docs" / "rig.md").read_text(encoding="utf-8")
+    assert f"{len(ROWS)} rows" in text
+    assert f"{len(REQUESTS)} requests" in text
+
+
 def test_users_write_cases_of_their_own(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     cases = tmp_path / "test_mine.py"
     cases.write_text(CASES)
+    printed = tmp_path / "test_printed.py"
+    printed.write_text(documents_case())
     out = tmp_path / "out"
-    ran = plain_pytest(tmp_path, str(cases), "--rig", str(bench.file), "--rig-out", str(out))
+    ran = plain_pytest(tmp_path, str(cases), str(printed), "--rig", str(bench.file), "--rig-out", str(out))
     assert ran.returncode == 1
-    assert "1 failed, 4 passed, 1 skipped" in ran.stdout, ran.stdout
+    assert "1 failed, 5 passed, 1 skipped" in ran.stdout, ran.stdout
     told = json.loads((out / "report.json").read_text())
     by_name = {case["name"]: case for case in told["cases"]}
     assert by_name["test_it_answers[brake]"]["text"] == "It is there."
