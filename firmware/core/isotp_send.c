@@ -21,7 +21,6 @@ static void begin(const fw *ecu, fw_peer *peer)
     peer->out_done = 0;
     peer->out_block = 1;
     peer->out_number = 0;
-    peer->out_gap = 0;
     peer->out_waits = 0;
     peer->out_waiting = false;
 }

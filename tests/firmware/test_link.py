@@ -30,7 +30,7 @@ from tests.firmware.link_events import (
 )
 from tests.firmware.link_pair import OWN, PEERS_MAX, Chip, Entry, Script, library
 from uptane.link.uds_tasks import Interlock
-from uptane.link.uds_values import Service
+from uptane.link.uds_values import Nrc, Service
 
 PROFILE = settings()
 
@@ -47,7 +47,7 @@ def bus(built: ctypes.CDLL) -> Iterator[Bus]:
     made.close()
 
 
-@settings(max_examples=max(400, PROFILE.max_examples))
+@settings(max_examples=max(250, PROFILE.max_examples))
 @given(fd=st.booleans(), before=SESSIONS, events=st.lists(EVENTS, min_size=10, max_size=40))
 def test_whatever_comes_the_firmware_does_what_python_does(
     built: ctypes.CDLL, *, fd: bool, before: list[Any], events: list[Any]
@@ -60,7 +60,6 @@ def test_whatever_comes_the_firmware_does_what_python_does(
     bus.close()
 
 
-@settings(max_examples=max(150, PROFILE.max_examples))
 @given(
     fd=st.booleans(),
     open_session=st.booleans(),
@@ -114,6 +113,81 @@ def test_every_service_and_sub_function_of_every_length(bus: Bus, session: str) 
                 answers[answer[:2]] = answers.get(answer[:2], 0) + 1
     assert answers.keys() >= {"7f", "50", "7e", "71"}
     assert answers["7f"] > 1_000
+
+
+# What is asked, and what is answered; all of it in one programming session.
+CONVERSATIONS = {
+    "a transfer, its end lost and asked for again": [
+        ("340044f300000000000003", "74200202"),
+        ("360141", "7601"),
+        ("360141", "7601"),
+        ("37", "7f3724"),
+        ("340044f300000000000003", "74200202"),
+        ("360141", "7601"),
+        ("3602424300", "7f3631"),
+        ("36034243", "7f3673"),
+        ("36024243", "7602"),
+        ("37", "77"),
+        ("37", "77"),
+        ("22fd03", "62fd030d01"),
+        ("37", "77"),
+        ("31010203", "7101020300"),
+        ("37", "7f3724"),
+    ],
+    "what ends a transfer": [
+        ("340044f300000000000003", "74200202"),
+        ("31010202f3", "7f3124"),
+        ("3101ff00", "7f3178 7101ff0000"),
+        ("360141", "7f3624"),
+        ("340044f300000000000003", "74200202"),
+        ("340044f300000100000003", "7f3431"),
+        ("360141", "7f3624"),
+        ("3400440000000000000003", "74200202"),
+        ("1003", "5003003201f4"),
+        ("360141", "7f3624"),
+        ("3400440000000000000003", "7f347f"),
+        ("1101", "7f117f"),
+    ],
+    "objects by address and length": [
+        ("340044f000000000010000", "74200202"),
+        ("340044f000000000010001", "7f3431"),
+        ("340044f100000000004001", "7f3431"),
+        ("340044f200000000800000", "74200202"),
+        ("340044f300000000040001", "7f3431"),
+        ("340044f83f000004000000", "74200202"),
+        ("340044f840000000000001", "7f3431"),
+        ("340044f800000100000001", "7f3431"),
+        ("340044f301000000000001", "7f3431"),
+        ("340044f900000000000001", "7f3431"),
+        ("340044fc00000000000001", "7f3431"),
+        ("340044ff00000000000001", "7f3431"),
+        ("340044fb00000000002000", "74200202"),
+        ("340044fb00000000002001", "7f3431"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_a_conversation(bus: Bus, name: str) -> None:
+    bus.ask(OPEN["programming"])
+    for asked, answered in CONVERSATIONS[name]:
+        assert (asked, bus.said(asked)) == (asked, answered)
+
+
+def test_the_options_of_a_check(bus: Bus) -> None:
+    bus.ask(OPEN["programming"])
+    for option in range(0x100):
+        known = option in {0x00, 0xF0, 0xF3, 0xF4, 0xFA, 0xFB, 0xFE}
+        assert bus.said(bytes([0x31, 1, 2, 2, option])) == ("7f3178 7101020200" if known else "7f3131")
+
+
+@pytest.mark.parametrize("nrc", [Nrc.DOWNLOAD, Nrc.SUSPENDED, Nrc.PROGRAMMING, Nrc.CONDITIONS])
+def test_a_failure_ends_the_silence(bus: Bus, nrc: Nrc) -> None:
+    bus.ask(OPEN["programming"])
+    assert ("traffic", False, True) in bus.ask("280101")
+    assert ("traffic", False, False) in bus.ask("8502")
+    bus.script.nrc = nrc
+    assert (("traffic", True, True) in bus.ask("3101ff01")) is (nrc is not Nrc.CONDITIONS)
 
 
 MALFORMED = {
