@@ -36,52 +36,54 @@ def rows() -> Iterator[Row]:
 
 def order_rows() -> Iterator[Row]:
     """A prepared bundle with a coordinator; then an order with one thing wrong."""
-
-    def row(name: str, check: Check, make: Callable[[UnderTest, Update], bytes], *before: Phase) -> Row:
-        def play(ecu: UnderTest) -> None:
-            update = ecu.update(coordinated=True)
-            update.prepare()
-            for phase in before:
-                update.order(phase)
-            ecu.tester.session(Session.EXTENDED)
-            ecu.tester.hand(Object.ORDER, make(ecu, update))
-
-        return Row(f"order {name}", check, play, moves=True)
-
-    def good(ecu: UnderTest, update: Update, phase: Phase = Phase.ACTIVATE) -> bytes:
-        return ecu.backend.order(phase, ecu.backend.bundle([update.what.entry]), update.version)
-
-    def edited(edit: Callable[[VehicleOrder], VehicleOrder]) -> Callable[[UnderTest, Update], bytes]:
-        return lambda ecu, update: ecu.backend.order(
-            Phase.ACTIVATE, ecu.backend.bundle([update.what.entry]), update.version, edit=edit
-        )
-
-    def forged(ecu: UnderTest, update: Update) -> bytes:
-        bundle = ecu.backend.bundle([update.what.entry])
-        return ecu.backend.order(Phase.ACTIVATE, bundle, update.version, signers=[ecu.backend.stranger])
-
-    yield row("forged", Check.ORDER_SIGNATURE, forged)
-    yield row("for another vehicle", Check.ORDER_VEHICLE, edited(lambda order: replace(order, vehicle=OTHER_VEHICLE)))
-    yield row("for another bundle", Check.ORDER_BUNDLE, edited(lambda order: replace(order, bundle=Bundle(bytes(32)))))
+    row = order_row
+    yield row("forged", Check.ORDER_SIGNATURE, _forged)
+    yield row("for another vehicle", Check.ORDER_VEHICLE, _edited(lambda order: replace(order, vehicle=OTHER_VEHICLE)))
+    yield row("for another bundle", Check.ORDER_BUNDLE, _edited(lambda order: replace(order, bundle=Bundle(bytes(32)))))
     yield row(
         "under other Targets",
         Check.ORDER_TARGETS_VERSION,
-        edited(lambda order: replace(order, targets_version=order.targets_version - 1)),
+        _edited(lambda order: replace(order, targets_version=order.targets_version - 1)),
     )
-    yield row("of a newer level", Check.LEVEL, edited(lambda order: replace(order, level=NEWER_LEVEL)))
-    yield row("cut short", Check.ENCODING, lambda ecu, update: cut(good(ecu, update)))
-    yield row("commit before activate", Check.ORDER_PHASE, lambda ecu, update: good(ecu, update, Phase.COMMIT))
-    yield row(
-        "release before commit", Check.ORDER_PHASE, lambda ecu, update: good(ecu, update, Phase.RELEASE), Phase.ACTIVATE
-    )
-    yield row(
-        "commit before the vote",
-        Check.INSTALL_STATE,
-        lambda ecu, update: good(ecu, update, Phase.COMMIT),
-        Phase.ACTIVATE,
-    )
-    yield row("activate after roll back", Check.ORDER_PHASE, good, Phase.ACTIVATE, Phase.ROLL_BACK)
+    yield row("of a newer level", Check.LEVEL, _edited(lambda order: replace(order, level=NEWER_LEVEL)))
+    yield row("cut short", Check.ENCODING, lambda ecu, update: cut(_good(Phase.ACTIVATE)(ecu, update)))
+    yield row("commit before activate", Check.ORDER_PHASE, _good(Phase.COMMIT))
+    yield row("release before commit", Check.ORDER_PHASE, _good(Phase.RELEASE), Phase.ACTIVATE)
+    yield row("commit before the vote", Check.INSTALL_STATE, _good(Phase.COMMIT), Phase.ACTIVATE)
+    yield row("activate after roll back", Check.ORDER_PHASE, _good(Phase.ACTIVATE), Phase.ACTIVATE, Phase.ROLL_BACK)
     yield Row("order without a coordinator", Check.ORDER_COORDINATOR, uncoordinated, moves=True)
+
+
+Order = Callable[[UnderTest, Update], bytes]
+
+
+def order_row(name: str, check: Check, make: Order, *before: Phase) -> Row:
+    """What `make` makes for a prepared bundle, after the orders of `before`."""
+
+    def play(ecu: UnderTest) -> None:
+        update = ecu.update(coordinated=True)
+        update.prepare()
+        for phase in before:
+            update.order(phase)
+        ecu.tester.session(Session.EXTENDED)
+        ecu.tester.hand(Object.ORDER, make(ecu, update))
+
+    return Row(f"order {name}", check, play, moves=True)
+
+
+def _good(phase: Phase) -> Order:
+    return lambda ecu, update: ecu.backend.order(phase, ecu.backend.bundle([update.what.entry]), update.version)
+
+
+def _edited(edit: Callable[[VehicleOrder], VehicleOrder]) -> Order:
+    return lambda ecu, update: ecu.backend.order(
+        Phase.ACTIVATE, ecu.backend.bundle([update.what.entry]), update.version, edit=edit
+    )
+
+
+def _forged(ecu: UnderTest, update: Update) -> bytes:
+    bundle = ecu.backend.bundle([update.what.entry])
+    return ecu.backend.order(Phase.ACTIVATE, bundle, update.version, signers=[ecu.backend.stranger])
 
 
 def uncoordinated(ecu: UnderTest) -> None:
