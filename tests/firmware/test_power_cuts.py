@@ -108,7 +108,7 @@ def check_converges(one: Coordinated) -> None:
 def test_cut_at_any_operation_of_an_update(name: str, part: int) -> None:
     walk = WALKS[name]
     count = operations_of(walk)
-    assert count > 60, "a whole update is more than that"
+    assert count > 50, "a whole update is more than that"
     for operation in range(part, count, 4):
         one = walk(operation)
         assert not one.board.lasts(one.walk, operation), operation
@@ -123,6 +123,7 @@ def test_cut_again_while_it_boots_or_soon_after(second: int) -> None:
         one = Coordinated(1_000 * second + operation)
         assert not one.board.lasts(one.walk, operation)
         if one.board.lasts(one.board.power_up, second):
+            one.after()
             one.board.lasts(one.walk, second)
         check_boots(one)
         check_converges(one)
