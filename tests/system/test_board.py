@@ -15,11 +15,13 @@ import udsoncan
 from udsoncan.exceptions import NegativeResponseException, TimeoutException
 
 from demo.board import emulated
+from firmware.tools import builds
 from tests.builders import BRAKE, HARDWARE, VEHICLE
 from tests.peers.secondary_process import image_of
 from tests.peers.workshop import ATTESTATION_AT, TARGETS_AT, Workshop, authorise, plugged_in
 from tests.system.board_process import BoardProcess
 from tests.system.builds import build
+from tests.system.fleet import wait_for
 from uptane.errors import Check
 from uptane.model.reports import EcuReport, EcuState, Outcome
 
@@ -79,6 +81,41 @@ def assert_new(report: EcuReport, octets: bytes, counter: int = 2) -> None:
     assert report.image.sha256 == image_of(octets, counter).sha256
     assert (report.state, report.outcome) == (EcuState.RELEASED, Outcome.INSTALLED)
     assert (report.hardware, report.released_counter) == (HARDWARE[BRAKE], counter)
+
+
+@pytest.mark.parametrize(
+    ("path", "outcome", "check"),
+    [
+        (builds.FAILS, Outcome.SELF_TEST_FAILED, Check.INSTALL_SELF_TEST),
+        (builds.HANGS, Outcome.ROLLED_BACK, None),
+    ],
+    ids=["fails", "hangs"],
+)
+def test_a_build_that_does_not_work(ecu: BoardProcess, path: Path, outcome: Outcome, check: Check | None) -> None:
+    """One says that it is broken, the watchdog ends the one that hangs: the old one runs again, and tells why."""
+    octets = path.read_bytes()
+    authorise(ecu, octets)
+    ecu.start()
+    with plugged_in(ecu) as tester:
+        flash(tester, ecu, octets)
+        report = wait_for(lambda: _back(tester, ecu), "the old image runs again", seconds=120)
+        assert (report.state, report.outcome) == (EcuState.IDLE, outcome)
+        assert report.image.sha256 == image_of(ecu.factory_octets, 1).sha256
+        assert check is None or check.code in {refusal.check for refusal in report.refusals}
+        tester.hand_over(ecu)
+        tester.client.change_session(2)
+        assert tester.refused("start_routine", 0xFF00) == 0x72, "this bundle is over"
+        assert tester.refusal() is Check.INSTALL_RETRIED
+
+
+def _back(tester: Workshop, ecu: BoardProcess) -> EcuReport | None:
+    """The report, once the factory's image has lived through an attempt."""
+    try:
+        report = tester.report(ecu)
+    except TimeoutException:
+        return None
+    back = report.image.sha256 == image_of(ecu.factory_octets, 1).sha256
+    return report if back and report.outcome is not Outcome.NONE else None
 
 
 # ----------------------------------------------------------------------------------------------------- attacks

@@ -14,8 +14,8 @@ from demo.images import BRAKE, TELEMATICS
 from firmware.tools import flash_file
 from tests.system.builds import build
 from tests.system.conftest import Road
-from tests.system.fleet import RELEASES, Fleet, wait_for
-from tests.system.test_demo import REFUSED_BY, _times
+from tests.system.fleet import Fleet, wait_for
+from tests.system.test_demo import REFUSED_BY, Run, _times, assert_complete, refused
 from tests.system.test_kill import MAY_ROLL_BACK, MOMENTS, _ended
 
 pytestmark = [pytest.mark.system, pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -84,4 +84,21 @@ def test_power_cut(way: Road, moment: str) -> None:
         ended = wait_for(lambda: _ended(fleet, watch.look(), old=way.release, new=release), "an end", every=0.3)
         assert ended == release or moment in MAY_ROLL_BACK, fleet.tail(TELEMATICS.name)
         way.release = ended
-    assert len(RELEASES) == 4
+
+
+def test_the_demo(tmp_path: Path) -> None:
+    """As a stranger runs it, with the attack that belongs to a whole update; nothing is left running."""
+    run = Run(tmp_path)
+    status, said = run.run("--fast", "--brake", "qemu", "--attack", "old-targets")
+    assert status == 0, said
+    assert_complete(run.report())
+    assert REFUSED_BY["old-targets"] in refused(run.report())
+    assert f"runs: {emulated().versions[1]}" in said
+
+
+def test_the_demo_without_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No emulator in the path: it says what is missing and how to get it, and starts nothing."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, said = Run(tmp_path / "demo").run("--brake", "qemu")
+    assert status == 2, said
+    assert "qemu-system-arm is missing; on Debian: apt-get install qemu-system-arm" in " ".join(said.split())
