@@ -41,32 +41,9 @@ void fw_object_begin(fw_object *object, const fw_facts *facts, uint8_t kind, uin
     fw_oer_start(object, size);
 }
 
-/* Where the octets from `at` on and a span have `*count` octets in common; NULL if nowhere. */
-static const uint8_t *common(const fw_span *span, uint32_t at, const uint8_t *octets, uint32_t length, uint32_t *count)
-{
-    uint32_t start = span->start > at ? span->start : at;
-    uint32_t stop = span->stop < at + length ? span->stop : at + length;
-    *count = start < stop ? stop - start : 0;
-    return start < stop ? octets + (start - at) : NULL;
-}
-
 void fw_object_add(fw_object *object, const uint8_t *octets, uint32_t length)
 {
-    uint32_t at = object->reader.at;
-    uint32_t count = 0;
     fw_oer_read(object, octets, length);
-    const uint8_t *found = common(&object->payload, at, octets, length, &count);
-    if (found != NULL) {
-        fw_sha512_add(&object->sha512.running, found, count);
-    }
-    found = common(&object->entries, at, octets, length, &count);
-    if (found != NULL) {
-        fw_sha256_add(&object->of.targets.entries_hash, found, count);
-    }
-    found = common(&object->entry, at, octets, length, &count);
-    if (found != NULL) {
-        fw_sha256_add(&object->of.targets.entry_hash, found, count);
-    }
 }
 
 void fw_object_end(fw_object *object)

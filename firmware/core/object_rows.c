@@ -120,7 +120,7 @@ fw_check fw_seen_name(fw_object *object, uint8_t preamble, uint8_t length, bool 
         fw_sha256_start(&scratch->entry_hash);
         fw_sha256_add(&scratch->entry_hash, head, sizeof head);
         fw_sha256_add(&scratch->entry_hash, object->text, length);
-        object->entry = (fw_span){object->reader.at, object->reader.stop};
+        object->entry = (fw_span){object->reader.at, object->reader.stop - object->reader.at};
         memset(&scratch->last, 0, sizeof scratch->last);
         scratch->made.has_entry = scratch->was_ours = true;
     }
@@ -180,7 +180,7 @@ static uint8_t *place_of(fw_object *object, uint8_t field, bool is_string, uint8
 /* A span of `length` octets begins here. */
 static fw_span span_from_here(const fw_object *object, uint64_t length)
 {
-    return (fw_span){object->reader.at, object->reader.at + (uint32_t)length};
+    return (fw_span){object->reader.at, (uint32_t)length};
 }
 
 bool fw_seen_value(fw_object *object, uint8_t field, uint64_t value)

@@ -63,7 +63,7 @@ typedef enum {
 typedef enum { FW_SPEAKS_FLEET, FW_SPEAKS_IMAGE, FW_SPEAKS_VEHICLE, FW_SPEAKS_DELEGATE } fw_speaker;
 
 typedef struct {
-    uint32_t start, stop;
+    uint32_t start, length;
 } fw_span;
 
 struct fw_object {
@@ -72,7 +72,7 @@ struct fw_object {
     fw_oer reader;
     uint8_t text[FW_TEXT_MAX]; /* the string that is read now */
 
-    fw_span payload, entries, entry; /* where they lie in the object; stop 0: not there */
+    fw_span payload, entries, entry; /* where they lie in the object; length 0: not there */
     union {
         fw_sha512 running;
         uint8_t digest[FW_SHA512_LENGTH]; /* once the object is whole */

@@ -70,19 +70,12 @@ bool fw_oer_begin_parts(fw_oer *reader, uint8_t number, uint8_t preamble)
 {
     const fw_node *node = &fw_nodes[number];
     bool is_extensible = (node->kind & FW_EXTENSIBLE) != 0;
-    uint8_t known = is_extensible ? 0x80u : 0u;
-    uint8_t bit = is_extensible ? 0x40u : 0x80u;
-    for (uint8_t part = 0; part < node->b; part++) {
-        if ((fw_nodes[node->a + part].kind & FW_OPTIONAL) != 0) {
-            known |= bit;
-            bit >>= 1;
-        }
-    }
-    if ((preamble & (uint8_t)~known) != 0) {
+    uint8_t bits = (uint8_t)((node->b >> 4) + is_extensible);
+    if ((preamble & 0xFFu >> bits) != 0) {
         return false;
     }
     bool is_extended = is_extensible && (preamble & 0x80u) != 0;
-    if (!fw_oer_push(reader, is_extended ? IN_EXTENDED_PARTS : IN_PARTS, node->a, node->b)) {
+    if (!fw_oer_push(reader, is_extended ? IN_EXTENDED_PARTS : IN_PARTS, node->a, node->b & 0xFu)) {
         return false;
     }
     fw_oer_top(reader)->preamble = is_extensible ? (uint8_t)(preamble << 1) : preamble;
@@ -220,6 +213,21 @@ static bool is_spelled(fw_oer *reader, uint8_t alphabet, const uint8_t *octets, 
     return true;
 }
 
+/* Octets that are hashed as they come; none of them reach over an end of what is hashed. */
+static void hash(fw_object *object, const uint8_t *octets, uint32_t count)
+{
+    uint32_t at = object->reader.at;
+    if (at - object->payload.start < object->payload.length) {
+        fw_sha512_add(&object->sha512.running, octets, count);
+    }
+    if (at - object->entries.start < object->entries.length) {
+        fw_sha256_add(&object->of.targets.entries_hash, octets, count);
+    }
+    if (at - object->entry.start < object->entry.length) {
+        fw_sha256_add(&object->of.targets.entry_hash, octets, count);
+    }
+}
+
 /* Some octets of what is wanted: gather or hash those that somebody wants to see. */
 static bool take(fw_object *object, const uint8_t *octets, uint32_t count)
 {
@@ -267,6 +275,7 @@ void fw_oer_read(fw_object *object, const uint8_t *octets, uint32_t length)
             count = 1;
             reader->value = reader->value << 8 | *octets;
         }
+        hash(object, octets, count);
         bool is_well = take(object, octets, count);
         reader->at += count;
         reader->done += count;

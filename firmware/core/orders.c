@@ -8,14 +8,14 @@
  * was replaced meanwhile must be able to end what the old one began. */
 static fw_check check_coordinator(fw *ecu)
 {
-    const fw_key *bound = &ecu->installation.coordinator;
-    const fw_key *newest = &ecu->held.targets.coordinator;
-    bool has_newest = ecu->held.targets.present && newest->scheme != FW_NO_KEY;
-    if (bound->scheme == FW_NO_KEY && !has_newest) {
+    const fw_authority bound = {NULL, 0, 1, &ecu->installation.coordinator};
+    const fw_authority newest = {NULL, 0, 1, &ecu->held.targets.coordinator};
+    bool has_bound = bound.only->scheme != FW_NO_KEY;
+    bool has_newest = ecu->held.targets.present && newest.only->scheme != FW_NO_KEY;
+    if (!has_bound && !has_newest) {
         return FW_ORDER_COORDINATOR;
     }
-    bool is_signed = (bound->scheme != FW_NO_KEY && fw_object_signed_by(ecu, bound)) ||
-                     (has_newest && fw_object_signed_by(ecu, newest));
+    bool is_signed = (has_bound && fw_object_signed(ecu, &bound)) || (has_newest && fw_object_signed(ecu, &newest));
     return is_signed ? FW_OK : FW_ORDER_SIGNATURE;
 }
 

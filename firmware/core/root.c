@@ -27,7 +27,7 @@ static fw_check check_own(fw *ecu)
 /* The places in the new Root of the time keys that attested the time; one that is gone takes the time with it. */
 static uint16_t follow_time_keys(const fw *ecu, const fw_root *root, bool *resets)
 {
-    const fw_authority old = {NULL, ecu->held.time_keys, 0};
+    const fw_authority old = {NULL, ecu->held.time_keys, 0, NULL};
     const uint16_t own = root->roles[FW_ROLE_TIME].keys;
     uint16_t found = 0;
     fw_root_key key;

@@ -46,22 +46,22 @@ const fw_range fw_ranges[] = {
 
 /* Parts of a SEQUENCE and alternatives of a CHOICE stand side by side. */
 const fw_node fw_nodes[] = {
-    {FW_SEQUENCE, FW_UNSEEN, 1, 2}, /* 0 */
+    {FW_SEQUENCE, FW_UNSEEN, 1, 0 << 4 | 2}, /* 0 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 3, 2}, /* 1 */
     {FW_CONTAINER, FW_AT_ENVELOPE_PAYLOAD, 6, 3}, /* 2 */
-    {FW_SEQUENCE, FW_UNSEEN, 4, 2}, /* 3 */
+    {FW_SEQUENCE, FW_UNSEEN, 4, 0 << 4 | 2}, /* 3 */
     {FW_OCTETS, FW_AT_SIGNATURE_KEY_ID, FW_ANY, 0}, /* 4 */
     {FW_OCTETS, FW_AT_SIGNATURE_OCTETS, FW_ANY, 1}, /* 5 */
     {FW_CHOICE, FW_AT_PAYLOAD, 7, 8}, /* 6 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 15, 3}, /* 7 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 41, 2}, /* 8 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 46, 2}, /* 9 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 48, 5}, /* 10 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 71, 15}, /* 11 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 93, 5}, /* 12 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 102, 3}, /* 13 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 105, 5}, /* 14 */
-    {FW_SEQUENCE, FW_UNSEEN, 18, 5}, /* 15 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 15, 0 << 4 | 3}, /* 7 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 41, 0 << 4 | 2}, /* 8 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 46, 0 << 4 | 2}, /* 9 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 48, 2 << 4 | 5}, /* 10 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 71, 1 << 4 | 15}, /* 11 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 93, 0 << 4 | 5}, /* 12 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 102, 0 << 4 | 3}, /* 13 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 105, 0 << 4 | 5}, /* 14 */
+    {FW_SEQUENCE, FW_UNSEEN, 18, 0 << 4 | 5}, /* 15 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 27, 5}, /* 16 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 36, 14}, /* 17 */
     {FW_UINT, FW_AT_HEADER_LEVEL, 1, 4}, /* 18 */
@@ -73,7 +73,7 @@ const fw_node fw_nodes[] = {
     {FW_NULL, FW_UNSEEN, 0, 0}, /* 24 */
     {FW_OCTETS, FW_AT_SPEAKER_VEHICLE, FW_NAME, 5}, /* 25 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 26 */
-    {FW_SEQUENCE, FW_UNSEEN, 28, 2}, /* 27 */
+    {FW_SEQUENCE, FW_UNSEEN, 28, 0 << 4 | 2}, /* 27 */
     {FW_OCTETS, FW_AT_KEY_KEY_ID, FW_ANY, 0}, /* 28 */
     {FW_CHOICE, FW_AT_PUBLIC_KEY, 30, 6}, /* 29 */
     {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 7}, /* 30 */
@@ -82,28 +82,28 @@ const fw_node fw_nodes[] = {
     {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 10}, /* 33 */
     {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 11}, /* 34 */
     {FW_OCTETS, FW_AT_PUBLIC_KEY_EACH, FW_ANY, 12}, /* 35 */
-    {FW_SEQUENCE, FW_UNSEEN, 37, 3}, /* 36 */
+    {FW_SEQUENCE, FW_UNSEEN, 37, 0 << 4 | 3}, /* 36 */
     {FW_UINT, FW_AT_ROLE_KEYS_ROLE, 1, 13}, /* 37 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 40, 2}, /* 38 */
     {FW_UINT, FW_AT_ROLE_KEYS_THRESHOLD, 1, 2}, /* 39 */
     {FW_OCTETS, FW_AT_KEY_IDS_EACH, FW_ANY, 0}, /* 40 */
-    {FW_SEQUENCE, FW_UNSEEN, 18, 5}, /* 41 */
-    {FW_SEQUENCE, FW_UNSEEN, 43, 3}, /* 42 */
+    {FW_SEQUENCE, FW_UNSEEN, 18, 0 << 4 | 5}, /* 41 */
+    {FW_SEQUENCE, FW_UNSEEN, 43, 0 << 4 | 3}, /* 42 */
     {FW_UINT, FW_UNSEEN, 4, 3}, /* 43 */
     {FW_UINT, FW_UNSEEN, 4, 6}, /* 44 */
     {FW_OCTETS, FW_UNSEEN, FW_ANY, 7}, /* 45 */
-    {FW_SEQUENCE, FW_UNSEEN, 18, 5}, /* 46 */
+    {FW_SEQUENCE, FW_UNSEEN, 18, 0 << 4 | 5}, /* 46 */
     {FW_ENTRIES, FW_AT_SNAPSHOT_FILES, 0, 6}, /* 47 */
-    {FW_SEQUENCE, FW_UNSEEN, 18, 5}, /* 48 */
+    {FW_SEQUENCE, FW_UNSEEN, 18, 0 << 4 | 5}, /* 48 */
     {FW_CHOICE | FW_OPTIONAL, FW_AT_TARGETS_COORDINATOR, 30, 6}, /* 49 */
     {FW_BOOLEAN, FW_AT_TARGETS_REFRESH_IMAGE_ROOT, 1, 0}, /* 50 */
     {FW_ENTRIES, FW_AT_TARGETS_ENTRIES, 0, 6}, /* 51 */
     {FW_CONTAINER | FW_OPTIONAL, FW_AT_TARGETS_DELEGATIONS, 53, 15}, /* 52 */
-    {FW_SEQUENCE, FW_UNSEEN, 54, 2}, /* 53 */
+    {FW_SEQUENCE, FW_UNSEEN, 54, 0 << 4 | 2}, /* 53 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 56, 5}, /* 54 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 57, 5}, /* 55 */
-    {FW_SEQUENCE, FW_UNSEEN, 28, 2}, /* 56 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 58, 5}, /* 57 */
+    {FW_SEQUENCE, FW_UNSEEN, 28, 0 << 4 | 2}, /* 56 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 58, 0 << 4 | 5}, /* 57 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 63, 16}, /* 58 */
     {FW_BOOLEAN, FW_UNSEEN, 1, 0}, /* 59 */
     {FW_CHOICE, FW_UNSEEN, 64, 2}, /* 60 */
@@ -113,7 +113,7 @@ const fw_node fw_nodes[] = {
     {FW_SEQUENCE_OF, FW_UNSEEN, 66, 18}, /* 64 */
     {FW_UINT, FW_UNSEEN, 1, 19}, /* 65 */
     {FW_OCTETS, FW_UNSEEN, FW_PATTERN, 17}, /* 66 */
-    {FW_SEQUENCE, FW_UNSEEN, 68, 3}, /* 67 */
+    {FW_SEQUENCE, FW_UNSEEN, 68, 0 << 4 | 3}, /* 67 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 68 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 40, 2}, /* 69 */
     {FW_UINT, FW_UNSEEN, 1, 2}, /* 70 */
@@ -128,7 +128,7 @@ const fw_node fw_nodes[] = {
     {FW_UINT, FW_UNSEEN, 4, 6}, /* 79 */
     {FW_UINT, FW_UNSEEN, 4, 6}, /* 80 */
     {FW_UINT, FW_UNSEEN, 4, 6}, /* 81 */
-    {FW_SEQUENCE, FW_UNSEEN, 86, 4}, /* 82 */
+    {FW_SEQUENCE, FW_UNSEEN, 86, 0 << 4 | 4}, /* 82 */
     {FW_UINT, FW_UNSEEN, 8, 6}, /* 83 */
     {FW_UINT, FW_UNSEEN, 8, 6}, /* 84 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 90, 23}, /* 85 */
@@ -136,7 +136,7 @@ const fw_node fw_nodes[] = {
     {FW_UINT, FW_UNSEEN, 4, 6}, /* 87 */
     {FW_OCTETS, FW_UNSEEN, FW_ANY, 7}, /* 88 */
     {FW_UINT, FW_UNSEEN, 4, 6}, /* 89 */
-    {FW_SEQUENCE, FW_UNSEEN, 91, 2}, /* 90 */
+    {FW_SEQUENCE, FW_UNSEEN, 91, 0 << 4 | 2}, /* 90 */
     {FW_UINT, FW_UNSEEN, 2, 15}, /* 91 */
     {FW_UINT, FW_UNSEEN, 4, 6}, /* 92 */
     {FW_UINT, FW_AT_HEADER_LEVEL, 1, 4}, /* 93 */
@@ -144,7 +144,7 @@ const fw_node fw_nodes[] = {
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 95 */
     {FW_UINT, FW_UNSEEN, 4, 6}, /* 96 */
     {FW_SEQUENCE_OF, FW_UNSEEN, 98, 17}, /* 97 */
-    {FW_SEQUENCE | FW_PREAMBLE, FW_UNSEEN, 99, 3}, /* 98 */
+    {FW_SEQUENCE | FW_PREAMBLE, FW_UNSEEN, 99, 2 << 4 | 3}, /* 98 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 99 */
     {FW_OCTETS | FW_OPTIONAL, FW_UNSEEN, FW_ANY, 24}, /* 100 */
     {FW_UINT | FW_OPTIONAL, FW_UNSEEN, 8, 6}, /* 101 */
@@ -156,7 +156,7 @@ const fw_node fw_nodes[] = {
     {FW_OCTETS, FW_AT_VEHICLE_ORDER_BUNDLE, FW_ANY, 7}, /* 107 */
     {FW_UINT, FW_AT_VEHICLE_ORDER_TARGETS_VERSION, 4, 3}, /* 108 */
     {FW_UINT, FW_AT_VEHICLE_ORDER_PHASE, 1, 26}, /* 109 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 111, 7}, /* 110 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 111, 2 << 4 | 7}, /* 110 */
     {FW_OCTETS, FW_AT_IMAGE_FILENAME, FW_NAME, 17}, /* 111 */
     {FW_UINT, FW_AT_IMAGE_LENGTH, 4, 6}, /* 112 */
     {FW_OCTETS, FW_AT_IMAGE_SHA256, FW_ANY, 7}, /* 113 */
@@ -165,12 +165,12 @@ const fw_node fw_nodes[] = {
     {FW_SEQUENCE_OF | FW_OPTIONAL, FW_UNSEEN, 118, 28}, /* 116 */
     {FW_UINT, FW_AT_IMAGE_RELEASE_COUNTER, 4, 6}, /* 117 */
     {FW_OCTETS, FW_AT_IMAGE_ALTERNATIVES_EACH, FW_NAME, 5}, /* 118 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 120, 5}, /* 119 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE, FW_UNSEEN, 120, 3 << 4 | 5}, /* 119 */
     {FW_OCTETS, FW_UNSEEN, FW_NAME, 5}, /* 120 */
     {FW_CONTAINER, FW_UNSEEN, 110, 29}, /* 121 */
     {FW_OCTETS | FW_OPTIONAL, FW_UNSEEN, FW_URL, 30}, /* 122 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE | FW_OPTIONAL, FW_AT_ASSIGNMENT_ENCRYPTED, 125, 4}, /* 123 */
-    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE | FW_OPTIONAL, FW_UNSEEN, 129, 4}, /* 124 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE | FW_OPTIONAL, FW_AT_ASSIGNMENT_ENCRYPTED, 125, 0 << 4 | 4}, /* 123 */
+    {FW_SEQUENCE | FW_EXTENSIBLE | FW_PREAMBLE | FW_OPTIONAL, FW_UNSEEN, 129, 0 << 4 | 4}, /* 124 */
     {FW_UINT, FW_UNSEEN, 4, 6}, /* 125 */
     {FW_OCTETS, FW_UNSEEN, FW_ANY, 7}, /* 126 */
     {FW_UINT, FW_UNSEEN, 1, 22}, /* 127 */

@@ -27,7 +27,8 @@ enum { FW_ANY, FW_NAME, FW_PATTERN, FW_URL };
 typedef struct {
     uint8_t kind, field;
     uint8_t a; /* octets of an integer, alphabet of a string, content of a container, first part, element */
-    uint8_t b; /* number of a range; of a SEQUENCE and a CHOICE the number of parts */
+    uint8_t b; /* number of a range; of a CHOICE the number of alternatives; of a SEQUENCE that of its optional parts
+                * and, in the lower four bits, that of all */
 } fw_node;
 
 typedef struct {

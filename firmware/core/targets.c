@@ -21,8 +21,9 @@ static uint8_t stale(fw *ecu, fw_record record, const fw_authority *authority, u
     }
     bool is_read = fw_store_get(store, record, offsetof(fw_targets, format), counts, sizeof counts) &&
                    fw_store_get(store, record, offsetof(fw_targets, payload), payload, sizeof payload);
-    const fw_signatures from = {.record = record, .offset = sizeof(fw_targets), .count = is_read ? counts[1] : 0};
-    return counts[0] == FW_TARGETS_FORMAT && fw_signed_enough(ecu, authority, &from, payload) ? 0 : bit;
+    bool stands =
+        is_read && counts[0] == FW_TARGETS_FORMAT && fw_signed_enough(ecu, authority, record, counts[1], payload);
+    return stands ? 0 : bit;
 }
 
 uint8_t fw_stale_targets(fw *ecu, const fw_authority *authority)
@@ -50,36 +51,27 @@ static bool is_stored(const fw *ecu)
     bool is_same = old->present && old->signature_count == object->signature_count &&
                    memcmp(old->payload, object->sha512.digest, FW_SHA512_LENGTH) == 0;
     for (uint8_t i = 0; is_same && i < object->signature_count; i++) {
-        uint16_t offset = (uint16_t)(sizeof *old + i * sizeof signature);
-        is_same = fw_store_get(&ecu->store, FW_RECORD_TARGETS, offset, &signature, sizeof signature) &&
+        is_same = fw_read_signature(ecu, FW_RECORD_TARGETS, i, &signature) &&
                   memcmp(&signature, &object->signatures[i], sizeof signature) == 0;
     }
     return is_same;
 }
 
-static bool store_targets(fw *ecu)
+/* Store Targets: those that came, or as the previous ones those that are held, whose signatures their record has. */
+static bool store_targets(fw *ecu, fw_record record)
 {
     fw_store *store = &ecu->store;
-    const fw_targets *made = &ecu->object.of.targets.made;
-    uint16_t signatures = (uint16_t)(made->signature_count * sizeof(fw_signature));
-    return fw_store_begin(store, FW_RECORD_TARGETS, (uint16_t)(sizeof *made + signatures)) &&
-           fw_store_add(store, made, sizeof *made) && fw_store_add(store, ecu->object.signatures, signatures) &&
-           fw_store_end(store);
-}
-
-/* The Targets that are held become the previous ones. */
-static bool store_previous(fw *ecu)
-{
-    uint8_t part[32];
-    uint16_t length = fw_store_length(&ecu->store, FW_RECORD_TARGETS);
-    bool is_stored = fw_store_begin(&ecu->store, FW_RECORD_PREVIOUS, length);
-    for (uint16_t at = 0; is_stored && at < length;) {
-        uint16_t count = length - at < (int)sizeof part ? (uint16_t)(length - at) : (uint16_t)sizeof part;
+    bool is_new = record == FW_RECORD_TARGETS;
+    const fw_targets *targets = is_new ? &ecu->object.of.targets.made : &ecu->held.targets;
+    fw_signature signature;
+    uint16_t length = (uint16_t)(sizeof *targets + targets->signature_count * sizeof signature);
+    bool is_stored = fw_store_begin(store, record, length) && fw_store_add(store, targets, sizeof *targets);
+    for (uint8_t i = 0; is_stored && i < targets->signature_count; i++) {
+        is_stored = is_new || fw_read_signature(ecu, FW_RECORD_TARGETS, i, &signature);
         is_stored =
-            fw_store_get(&ecu->store, FW_RECORD_TARGETS, at, part, count) && fw_store_add(&ecu->store, part, count);
-        at = (uint16_t)(at + count);
+            is_stored && fw_store_add(store, is_new ? &ecu->object.signatures[i] : &signature, sizeof signature);
     }
-    return is_stored && fw_store_end(&ecu->store);
+    return is_stored && fw_store_end(store);
 }
 
 /* check_targets, as far as it is one file's matter. */
@@ -167,10 +159,10 @@ static fw_check keep_targets(fw *ecu)
     new->present = true;
     new->format = FW_TARGETS_FORMAT;
     new->signature_count = ecu->object.signature_count;
-    if (becomes_previous && !store_previous(ecu)) {
+    if (becomes_previous && !store_targets(ecu, FW_RECORD_PREVIOUS)) {
         return FW_STORAGE;
     }
-    if (!is_stored(ecu) && !store_targets(ecu)) {
+    if (!is_stored(ecu) && !store_targets(ecu, FW_RECORD_TARGETS)) {
         return FW_STORAGE;
     }
     if (drops_previous && !fw_store_delete(&ecu->store, FW_RECORD_PREVIOUS)) {

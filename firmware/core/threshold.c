@@ -15,12 +15,12 @@ void fw_breathe(fw *ecu)
 
 fw_authority fw_authority_of(const fw_root *root, fw_role role)
 {
-    return (fw_authority){root->keys, root->roles[role].keys, root->roles[role].threshold};
+    return (fw_authority){root->keys, root->roles[role].keys, root->roles[role].threshold, NULL};
 }
 
 fw_authority fw_trusted_authority(const fw *ecu, fw_role role)
 {
-    fw_authority authority = {NULL, 0, 0};
+    fw_authority authority = {NULL, 0, 0, NULL};
     uint16_t of_role[2] = {0, 0}; /* keys, threshold */
     uint16_t offset = (uint16_t)(offsetof(fw_root, roles) + role * sizeof((const fw_root *)0)->roles[0]);
     if (fw_store_get(&ecu->store, FW_RECORD_ROOT, offset, of_role, sizeof of_role)) {
@@ -43,10 +43,14 @@ void fw_authority_key(const fw *ecu, const fw_authority *authority, uint8_t numb
     }
 }
 
-/* The number of the key with this id, -1 if the role has none. */
+/* The number of the key that made a signature if its id is right, -1 if the role has none of that id. */
 static int find_key(const fw *ecu, const fw_authority *authority, const uint8_t *key_id, fw_root_key *key)
 {
-    for (uint8_t number = 0; number < FW_ROOT_KEYS_MAX; number++) {
+    if (authority->only != NULL) {
+        key->key = *authority->only;
+        return 0;
+    }
+    for (uint8_t number = 0; authority->mask >> number != 0; number++) {
         if ((authority->mask >> number & 1u) != 0) {
             fw_authority_key(ecu, authority, number, key);
             if (memcmp(key->key_id, key_id, FW_KEY_ID_LENGTH) == 0) {
@@ -57,19 +61,24 @@ static int find_key(const fw *ecu, const fw_authority *authority, const uint8_t 
     return -1;
 }
 
+bool fw_read_signature(const fw *ecu, fw_record record, uint8_t number, fw_signature *signature)
+{
+    uint16_t offset = (uint16_t)(sizeof(fw_targets) + number * sizeof *signature);
+    return fw_store_get(&ecu->store, record, offset, signature, sizeof *signature);
+}
+
 bool fw_signed_enough(
-    fw *ecu, const fw_authority *authority, const fw_signatures *from, const uint8_t payload_sha512[FW_SHA512_LENGTH])
+    fw *ecu, const fw_authority *authority, fw_record record, uint8_t count, const uint8_t sha512[FW_SHA512_LENGTH])
 {
     uint8_t message[FW_MESSAGE_LENGTH];
     uint16_t signers = 0, counted = 0;
     fw_signature signature;
     fw_root_key key;
-    fw_message(message, payload_sha512);
-    for (uint8_t i = 0; i < from->count; i++) {
-        uint16_t offset = (uint16_t)(from->offset + i * sizeof signature);
-        if (from->signatures != NULL) {
-            signature = from->signatures[i];
-        } else if (!fw_store_get(&ecu->store, from->record, offset, &signature, sizeof signature)) {
+    fw_message(message, sha512);
+    for (uint8_t i = 0; i < count && (counted == 0 || counted < authority->threshold); i++) {
+        if (record == FW_OF_OBJECT) {
+            signature = ecu->object.signatures[i];
+        } else if (!fw_read_signature(ecu, record, i, &signature)) {
             return false;
         }
         int number = find_key(ecu, authority, signature.key_id, &key);
@@ -86,21 +95,10 @@ bool fw_signed_enough(
     return counted >= authority->threshold && counted > 0;
 }
 
-bool fw_object_signed_by(fw *ecu, const fw_key *key)
+bool fw_object_signed(fw *ecu, const fw_authority *authority)
 {
     const fw_object *object = &ecu->object;
-    uint8_t message[FW_MESSAGE_LENGTH];
-    fw_message(message, object->sha512.digest);
-    for (uint8_t i = 0; i < object->signature_count; i++) {
-        const fw_signature *signature = &object->signatures[i];
-        if (signature->length <= FW_SIGNATURE_MAX) {
-            fw_breathe(ecu);
-            if (fw_signed_by(key, message, signature->octets, signature->length)) {
-                return true;
-            }
-        }
-    }
-    return false;
+    return fw_signed_enough(ecu, authority, FW_OF_OBJECT, object->signature_count, object->sha512.digest);
 }
 
 fw_check fw_object_take(fw *ecu, uint8_t kind)
@@ -136,11 +134,10 @@ static fw_check check_payload(const fw_object *object, fw_payload payload)
 fw_check fw_accept_object(fw *ecu, const fw_authority *authority, fw_payload payload, fw_check unsigned_check)
 {
     const fw_object *object = &ecu->object;
-    const fw_signatures all = {.signatures = object->signatures, .count = object->signature_count};
     if (object->reader.fault[FW_IN_ENVELOPE] != FW_OK) {
         return FW_ENCODING;
     }
-    if (authority != NULL && !fw_signed_enough(ecu, authority, &all, object->sha512.digest)) {
+    if (authority != NULL && !fw_object_signed(ecu, authority)) {
         return unsigned_check;
     }
     return check_payload(object, payload);

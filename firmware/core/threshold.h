@@ -6,29 +6,26 @@
 #include "store.h"
 #include "trusted.h"
 
-/* The keys of one role. `keys` lie in a scratch area, or, if it is NULL, in the record of the trusted Root. */
+/* The keys of one role. `keys` lie in a scratch area, or, if it is NULL, in the record of the trusted Root. `only`, if
+ * it is there, is the one key that may speak, whatever id it goes by: for keys that are named without one. */
 typedef struct {
     const fw_root_key *keys;
     uint16_t mask, threshold; /* mask 0: the Root does not name the role */
+    const fw_key *only;
 } fw_authority;
 
 fw_authority fw_authority_of(const fw_root *root, fw_role role); /* of a Root in a scratch area */
 fw_authority fw_trusted_authority(const fw *ecu, fw_role role);  /* of the trusted Root */
 void fw_authority_key(const fw *ecu, const fw_authority *authority, uint8_t number, fw_root_key *key);
 
-/* Signatures, in the object's scratch area or, if `signatures` is NULL, in a record from `offset` on. */
-typedef struct {
-    const fw_signature *signatures;
-    fw_record record;
-    uint16_t offset;
-    uint8_t count;
-} fw_signatures;
+/* The signatures of a record, as they stood in the envelope: behind the Targets they are of. */
+bool fw_read_signature(const fw *ecu, fw_record record, uint8_t number, fw_signature *signature);
 
+/* Whether enough keys signed a payload; the signatures are the object's, or, with a record's name, `count` of that. */
+#define FW_OF_OBJECT FW_RECORDS
 bool fw_signed_enough(
-    fw *ecu, const fw_authority *authority, const fw_signatures *from, const uint8_t payload_sha512[FW_SHA512_LENGTH]);
-
-/* Whether `key` made one of the object's signatures: for keys that are named without an id. */
-bool fw_object_signed_by(fw *ecu, const fw_key *key);
+    fw *ecu, const fw_authority *authority, fw_record record, uint8_t count, const uint8_t sha512[FW_SHA512_LENGTH]);
+bool fw_object_signed(fw *ecu, const fw_authority *authority);
 
 /* Take an object for verification: it is not held any more then. LINK_SEQUENCE when it was not delivered. */
 fw_check fw_object_take(fw *ecu, uint8_t kind);

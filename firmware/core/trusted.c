@@ -27,7 +27,7 @@ bool fw_load_held(fw *ecu)
         return false;
     }
     const fw_authority authority = fw_authority_of(root, FW_ROLE_TARGETS);
-    const fw_authority trusted = {NULL, authority.mask, authority.threshold};
+    const fw_authority trusted = {NULL, authority.mask, authority.threshold, NULL};
     ecu->held.root_version = root->version;
     ecu->held.root_expires = root->expires;
     ecu->held.stale |= fw_stale_targets(ecu, &trusted);

@@ -178,9 +178,10 @@ class _Table:
                 return _Node("FW_SEQUENCE_OF", shown, str(first), self.range(low, high))
             case Sequence(fields=fields, extensible=extensible):
                 first = self._block(of, [(part.type, f"{of}.{part.name}", part.optional) for part in fields])
-                preamble = extensible or any(part.optional for part in fields)
-                flags = " | FW_EXTENSIBLE" * extensible + " | FW_PREAMBLE" * preamble
-                return _Node(f"FW_SEQUENCE{flags}", shown, str(first), str(len(fields)))
+                optional = sum(part.optional for part in fields)
+                flags = " | FW_EXTENSIBLE" * extensible + " | FW_PREAMBLE" * (extensible or optional > 0)
+                assert len(fields) < 16  # half an octet
+                return _Node(f"FW_SEQUENCE{flags}", shown, str(first), f"{optional} << 4 | {len(fields)}")
             case Choice(alternatives=alternatives):
                 # Which scheme a key is of stands in its tag: its octets are one and the same value.
                 name = "*" if of == "PublicKey" else ""
