@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from secondary.needs import Verdict
 from uptane.link.can_frame import CanFrame
+from uptane.link.uds_objects import Object
 from uptane.link.uds_tasks import Interlock
 from uptane.moments import Instant
 
@@ -148,6 +149,7 @@ _PROTOTYPES: Final[dict[str, tuple[Any, ...]]] = {
     "fw_host_report": (_U16, _HOST, ctypes.c_char_p),
     "fw_host_refusals": (_U8, _HOST, ctypes.POINTER(_U16), ctypes.POINTER(_U32)),
     "fw_host_record": (_U32, _HOST, _U8, ctypes.c_char_p),
+    "fw_do": (ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p),
     "fw_read": (ctypes.c_int, ctypes.c_void_p, _U16, ctypes.c_char_p, _U16),
     "fw_utc": (_U64, ctypes.c_void_p),
 }
@@ -157,7 +159,21 @@ _RECORD_MAX: Final = 65_536
 _REPORT_MAX: Final = 4_096
 _READ_MAX: Final = 256
 _KINDS_MAX: Final = 8
+_BLOCK: Final = 512
 RECORDS: Final = 10  # FW_RECORDS
+
+
+class _Task(ctypes.Structure):
+    """fw_task."""
+
+    _fields_ = (
+        ("kind", ctypes.c_int),
+        ("option", _U8),
+        ("offset", _U32),
+        ("size", _U32),
+        ("octets", ctypes.c_char_p),
+        ("length", _U16),
+    )
 
 
 class Chip:
@@ -212,6 +228,14 @@ class Chip:
         octets = ctypes.string_at(where, length)
         self._c.fw_host_clear(self._host)
         return tuple(_entries(octets))
+
+    def take(self, item: Object, octets: bytes) -> bool:
+        """Have the core take an object and verify it, with nobody on the bus: what a factory does. Whether it did."""
+        begin = _Task(kind=Task.BEGIN_OBJECT, option=item, size=len(octets))
+        parts = [octets[at : at + _BLOCK] for at in range(0, len(octets), _BLOCK)]
+        blocks = [_Task(kind=Task.WRITE_BLOCK, octets=part, length=len(part)) for part in parts]
+        tasks = (begin, *blocks, _Task(kind=Task.END_TRANSFER), _Task(kind=Task.VERIFY, option=item))
+        return not any(self._c.fw_do(self._c.fw_host_ecu(self._host), ctypes.byref(task)) for task in tasks)
 
     # ------------------------------------------------------------------------------------------------ surroundings
 

@@ -5,31 +5,35 @@
     node = FirmwareNode(name, facts, stage, board=board, bus=bus, around=around)
 
 What is durable is the chip's flash (Durable). `records` and `slots` show it to whoever looks from outside, in the words
-of the Python core. Storage takes no time here: an event is handled at one instant, effect by effect.
+of the Python core. The core handles an event at one instant; its effects are carried out one after the other and take
+as long as those of the Python core, and what comes meanwhile waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256, sha512
 from random import Random
-from typing import Final
+from typing import Final, cast
 
-from secondary.needs import Delete, EraseSlot, PowerUp, Progress, Store, SyncSlot, WriteSlot
+from secondary.needs import Delete, Effect, EraseSlot, Event, PowerUp, Progress, Store, SyncSlot, WriteSlot
 from secondary.state import INSTALLATION, Facts
 from sim.disk import Disk
 from sim.firmware import Firmware, NotUp
 from sim.firmware_chip import Area, Chip, Entry, Kind, Library
 from sim.firmware_flash import Durable
-from sim.firmware_records import NAMES, ROOT, SLOT_0, SLOT_1, Translator, progress
+from sim.firmware_records import NAMES, ROOT, SLOT_0, SLOT_1, TARGETS, Translator, progress
 from sim.flash import Flash
 from sim.node import state_in
-from sim.secondary_node import AGAIN_NS, Board, SecondaryNode
+from sim.power import PowerLost
+from sim.secondary_node import AGAIN_NS, TAKES_NS, Board, SecondaryNode
 from sim.storage import RecordFaults, Records
 from sim.verbs import Verb
-from uptane.link.uds_objects import parse_status
+from uptane.link.uds_objects import Object, parse_status
 from uptane.link.uds_values import Did
+from uptane.moments import Instant
 from uptane.verify.image import Content
 from uptane.verify.installation import factory
 
@@ -38,6 +42,7 @@ Encode = Callable[[Facts, bytes], bytes]
 
 AREAS: Final = (Area.SLOT_0, Area.SLOT_1)
 ROOT_NAME: Final = NAMES[ROOT]
+TARGETS_NAME: Final = NAMES[TARGETS]
 
 
 class ChipRecords(Records):
@@ -108,8 +113,11 @@ class FirmwareNode(SecondaryNode):
         super().install(board)
         self._chip, self._durable, self._translator = board.chip, board.durable, board.translator
         self._dice = board.dice
+        self._waiting: deque[Event] = deque()
+        self._effects: Sequence[Effect] = ()
         self._parts: Sequence[Sequence[Entry]] = ()
         self._done = 0  # effects of the latest event that were carried out
+        self._busy = False  # storage takes its time
 
     # ------------------------------------------------------------------------------------------------------ power
 
@@ -131,7 +139,6 @@ class FirmwareNode(SecondaryNode):
         """The flash holds what was done to it so far; of an effect that had begun, some."""
         if self._done < len(self._parts) and during is not None:
             self._durable.tear(self._parts[self._done], self._dice)
-        self._parts = ()
         self._durable.give(self._chip)
         found = self._chip.records()
         self.records.cut()
@@ -153,14 +160,57 @@ class FirmwareNode(SecondaryNode):
     # ---------------------------------------------------------------------------------------------------- effects
 
     def give(self, event: object) -> None:
-        """Let the core handle an event, on a chip that is as worn as it is now."""
-        for slot, area in zip(self.slots, AREAS, strict=True):
-            self._chip.fail(area, erases=slot.faults.endurance is not None, writes=False)
-        super().give(event)
+        """Let the core handle an event, when it has done with those before."""
+        if self.machine is None:
+            return
+        self._waiting.append(cast("Event", event))
+        if not self._busy:
+            self._go_on()
+            self.set_alarm()
 
-    def _do(self, effects: Sequence[object]) -> None:
-        self._parts, self._done = () if self.machine is None else self.machine.parts, 0
-        super()._do(effects)
+    def set_alarm(self) -> None:
+        """Have the core woken at its deadline, unless it works."""
+        if not self._busy:
+            super().set_alarm()
+
+    def _go_on(self) -> None:
+        """Carry out what is left of an event, and handle the next ones, until storage takes its time."""
+        while not self._busy and self.machine is not None:
+            if self._done < len(self._effects):
+                self._carry_on(self._effects[self._done])
+            elif self._waiting:
+                for slot, area in zip(self.slots, AREAS, strict=True):
+                    self._chip.fail(area, erases=slot.faults.endurance is not None, writes=False)
+                self._effects = self.machine.handle(self._waiting.popleft(), self.now)
+                self._parts, self._done = self.machine.parts, 0
+            else:
+                break
+
+    def _carry_on(self, effect: Effect) -> None:
+        life = self.life
+        try:
+            self.stage.watch.before(self, effect)
+        except PowerLost as lost:
+            self.cut(effect if lost.during else None)
+            return
+        self.carry_out(effect)
+        self.stage.watch.after(self, effect)
+        takes_ns = TAKES_NS.get(type(effect), 0)
+        if takes_ns and self.life == life:
+            self._busy = True
+            self.later(takes_ns, self._rested)
+
+    def _rested(self) -> None:
+        self._busy = False
+        self._go_on()
+        self.set_alarm()
+
+    def reset_links(self) -> None:
+        """Nothing queued leaves any more, and nothing that was heard is looked at."""
+        super().reset_links()
+        self._waiting.clear()
+        self._effects, self._parts = (), ()
+        self._busy = False
 
     def carry_out(self, effect: object) -> None:
         """Carry out one effect: the core has done its part, and now it counts."""
@@ -201,12 +251,20 @@ class Maker:
     library: Library
     encode: Encode
 
-    def board(self, facts: Facts, root: bytes, image: bytes, dice: Random) -> ChipBoard:
-        """A factory-new chip for an ECU, which starts from this Root and runs this image."""
+    def board(self, facts: Facts, born: Mapping[str, bytes], image: bytes, dice: Random) -> ChipBoard:
+        """A factory-new chip for an ECU that runs this image and was given the Root and Targets of `born`."""
+        root = born[ROOT_NAME]
         chip = Chip(self.library, self.encode(facts, root), seed=dice.getrandbits(32))
+        chip.power_up(Instant(0))
+        assert chip.take(Object.DIRECTOR_TARGETS, born[TARGETS_NAME]), "provisioning hands out what holds"
+        chip.take_log()
+        translator = Translator(root)
+        found = chip.records()
+        for number in (ROOT, TARGETS):
+            translator.learn(number, found[number], born[NAMES[number]])
         durable = Durable(chip)
         size = chip.geometry.slot_size
         slots = (ChipSlot(durable, Area.SLOT_0, size, dice), ChipSlot(durable, Area.SLOT_1, size, dice))
         slots[0].install(image)
-        records = ChipRecords(dice, born={ROOT_NAME: root})
-        return ChipBoard(Disk(), records, slots, chip=chip, durable=durable, translator=Translator(root), dice=dice)
+        records = ChipRecords(dice, born=translator.all(found))
+        return ChipBoard(Disk(), records, slots, chip=chip, durable=durable, translator=translator, dice=dice)

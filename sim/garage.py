@@ -10,7 +10,7 @@ from primary.needs import Blob, Place
 from sim.can_bus import CanBus
 from sim.dice import stream
 from sim.disk import Disk
-from sim.firmware_node import ROOT_NAME, FirmwareNode, Maker
+from sim.firmware_node import FirmwareNode, Maker
 from sim.flash import Flash
 from sim.founding import EcuPlan, Founded, VehiclePlan, factory_octets
 from sim.plan import node_name, short
@@ -100,7 +100,7 @@ class Garage:
         born = self.founded.secondary_records(plan.vehicle, ecu.ecu)
         if ecu.firmware and self.maker is not None:
             facts = self.founded.facts(plan.vehicle, ecu.ecu, fd=ecu.bus == FD_BUS)
-            return self.maker.board(facts, born[ROOT_NAME], factory_octets(ecu), dice)
+            return self.maker.board(facts, born, factory_octets(ecu), dice)
         slots = (Flash(dice, ecu.slot_size, disk=disk), Flash(dice, ecu.slot_size, disk=disk))
         slots[0].install(factory_octets(ecu))
         return Board(disk, Records(dice, disk=disk, born=born), slots)

@@ -48,7 +48,7 @@ SELF_TEST_NS: Final = 300 * NS_PER_MS
 AGAIN_NS: Final = 5_000 * NS_PER_MS  # before a process that ended is started again
 
 # How long storage takes: those of a microcontroller's flash, so that order and overlap are what they would be there.
-_TAKES_NS: Final[dict[type[Any], int]] = {
+TAKES_NS: Final[dict[type[Any], int]] = {
     Store: 3 * NS_PER_MS,
     Delete: 1 * NS_PER_MS,
     EraseSlot: 80 * NS_PER_MS,
@@ -201,7 +201,7 @@ class SecondaryNode(Node):
             self.say(Verb.FULL, f"{brief(need)}: {failure}")
             answer = failure
         event: Event = Answered(answer)
-        self.later(_TAKES_NS[type(need)], lambda: self.give(event))
+        self.later(TAKES_NS[type(need)], lambda: self.give(event))
 
     def _perform(self, need: object) -> Content | None:
         match need:
