@@ -190,21 +190,51 @@ class Backend:
         own = self.of(Repository.DIRECTOR, Role.TARGETS)
         return signed(edit(value), own if signers is None else signers, tamper)
 
-    def image_targets(self, images: Sequence[Image], version: int) -> bytes:
+    def image_targets(
+        self,
+        images: Sequence[Image],
+        version: int,
+        *,
+        signers: Sequence[Signer] | None = None,
+        edit: Callable[[ImageTargets], ImageTargets] = same,
+    ) -> bytes:
         """The Image repository's Targets."""
         header = self._header(ImageRepository(), version, LASTS_S)
-        value = ImageTargets(header, CODEC.images(list(images)))
-        return signed(value, self.of(Repository.IMAGE, Role.TARGETS))
+        own = self.of(Repository.IMAGE, Role.TARGETS)
+        return signed(edit(ImageTargets(header, CODEC.images(list(images)))), own if signers is None else signers)
 
-    def published(self, repository: Repository, targets: bytes, version: int) -> tuple[bytes, bytes]:
-        """Timestamp and Snapshot above a Targets, all of the same version."""
-        image = repository is Repository.IMAGE
-        speaker: Speaker = ImageRepository() if image else ForVehicle(self.vehicle)
-        header = self._header(speaker, version, LASTS_S)
-        files = CODEC.files([SnapshotFile(RoleName("targets"), _info(version, targets))])
-        snapshot = signed(Snapshot(header, files), self.of(repository, Role.SNAPSHOT))
-        timestamp = signed(Timestamp(header, _info(version, snapshot)), self.of(repository, Role.TIMESTAMP))
-        return timestamp, snapshot
+    def snapshot(
+        self,
+        repository: Repository,
+        targets: bytes,
+        version: int,
+        *,
+        signers: Sequence[Signer] | None = None,
+        edit: Callable[[Snapshot], Snapshot] = same,
+    ) -> bytes:
+        """A Snapshot that lists a Targets of the same version."""
+        files = CODEC.files([SnapshotFile(RoleName("targets"), file_info(version, targets))])
+        own = self.of(repository, Role.SNAPSHOT)
+        value = edit(Snapshot(self._header(self._speaker(repository), version, LASTS_S), files))
+        return signed(value, own if signers is None else signers)
+
+    def timestamp(
+        self,
+        repository: Repository,
+        snapshot: bytes,
+        version: int,
+        *,
+        signers: Sequence[Signer] | None = None,
+        edit: Callable[[Timestamp], Timestamp] = same,
+    ) -> bytes:
+        """A Timestamp that names a Snapshot of the same version."""
+        own = self.of(repository, Role.TIMESTAMP)
+        header = self._header(self._speaker(repository), version, LASTS_S)
+        value = edit(Timestamp(header, file_info(version, snapshot)))
+        return signed(value, own if signers is None else signers)
+
+    def _speaker(self, repository: Repository) -> Speaker:
+        return ImageRepository() if repository is Repository.IMAGE else ForVehicle(self.vehicle)
 
     def attestation(
         self,
@@ -240,7 +270,8 @@ class Backend:
         return Header(LEVEL, speaker, version, UtcTime(now + lasts_s), UtcTime(now - ISSUED_BEFORE_S))
 
 
-def _info(version: int, octets: bytes) -> FileInfo:
+def file_info(version: int, octets: bytes) -> FileInfo:
+    """What another role says of a file."""
     return FileInfo(version, len(octets), sha256(octets).digest())
 
 

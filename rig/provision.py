@@ -21,7 +21,7 @@ from uptane.model.signed import PublicKey
 from uptane.shell import keys
 from uptane.shell.key_text import as_text, from_text
 
-FIRST_VERSION = 1
+FIRST_VERSION = 5  # so that something older can be offered
 
 _NAMES = {
     Object.DIRECTOR_TIMESTAMP: "director/timestamp",

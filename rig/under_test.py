@@ -86,6 +86,7 @@ class UnderTest:
         self.dice = Random(f"{self.seed} {name}")
         self._noise = self.bus.malformed
         self._mark = 0 if self.console is None else self.console.mark()
+        self.tester.reset()
         if not self.tester.answers():
             self.journal.note("note", "no answer; power is cycled")
             if self.power.there:

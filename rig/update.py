@@ -179,14 +179,14 @@ def attest(tester: Tester, backend: Backend) -> None:
 
 def full_set(backend: Backend, what: Assigned, targets: bytes, version: int) -> dict[Object, bytes]:
     """What an ECU that verifies fully needs to be assigned `what`: the roles of both repositories."""
-    timestamp, snapshot = backend.published(Repository.DIRECTOR, targets, version)
     image_targets = backend.image_targets([what.image], version)
-    image_timestamp, image_snapshot = backend.published(Repository.IMAGE, image_targets, version)
+    snapshot = backend.snapshot(Repository.DIRECTOR, targets, version)
+    image_snapshot = backend.snapshot(Repository.IMAGE, image_targets, version)
     return {
-        Object.DIRECTOR_TIMESTAMP: timestamp,
+        Object.DIRECTOR_TIMESTAMP: backend.timestamp(Repository.DIRECTOR, snapshot, version),
         Object.DIRECTOR_SNAPSHOT: snapshot,
         Object.DIRECTOR_TARGETS: targets,
-        Object.IMAGE_TIMESTAMP: image_timestamp,
+        Object.IMAGE_TIMESTAMP: backend.timestamp(Repository.IMAGE, image_snapshot, version),
         Object.IMAGE_SNAPSHOT: image_snapshot,
         Object.IMAGE_TARGETS: image_targets,
     }

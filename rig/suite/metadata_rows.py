@@ -39,6 +39,7 @@ from uptane.ports import Signer
 
 BOTH: Final = frozenset(Verification)
 PARTIAL: Final = frozenset({Verification.PARTIAL})
+FULL: Final = frozenset({Verification.FULL})
 NEWER_LEVEL: Final = 2
 OTHER_VEHICLE: Final = VehicleId("ANOTHER-VEHICLE")
 

@@ -57,8 +57,7 @@ def test_a_secondary_passes_the_suite(tmp_path: Path, fd: bool, verification: st
     assert (ran.returncode, failed) == (0, [])
     assert isinstance(told["passed"], int)
     assert told["passed"] > 100
-    if verification == "partial":
-        assert told["skipped"] == 0
+    assert told["skipped"] == 0
 
 
 def test_what_a_run_leaves_behind(bench: Bench) -> None:
