@@ -86,6 +86,7 @@ def test_power_cut(way: Road, moment: str) -> None:
         way.release = ended
 
 
+@pytest.mark.timeout(600)
 def test_the_demo(tmp_path: Path) -> None:
     """As a stranger runs it, with the attack that belongs to a whole update; nothing is left running."""
     run = Run(tmp_path)
