@@ -23,7 +23,6 @@ FIRMWARE: Final = Path(__file__).resolve().parent.parent
 SOURCES: Final = FIRMWARE / "sources.toml"
 BUILD: Final = FIRMWARE.parent / "build" / "firmware"
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-MIRROR: Final = "http://deb.debian.org/debian"  # for a machine whose apt-get is not set up for Debian
 FILE_LENGTH_MAX: Final = 4 << 20  # the longest that is taken from a package; ours have 200 KiB
 
 
@@ -62,12 +61,12 @@ def fetch_pypi(source: dict[str, Any], folder: Path) -> Path:
 
 def mirror(folder: Path) -> str:
     """The archive of Debian that this machine's apt-get uses."""
-    try:
-        lines = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(COMPONENT)", "Created-By: Packages"], folder)
-    except FetchError:
-        return MIRROR
+    lines = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(COMPONENT)", "Created-By: Packages"], folder)
     main = (line.split()[0].rstrip("/") for line in lines.splitlines() if line.endswith(" main"))
-    return next((uri for uri in main if uri.endswith("/debian")), MIRROR)
+    found = next((uri for uri in main if uri.endswith("/debian")), None)
+    if found is None:
+        raise FetchError("apt-get knows no archive of Debian: add its main component to /etc/apt/sources.list")
+    return found
 
 
 def fetch_debian(source: dict[str, Any], folder: Path) -> Path:
@@ -103,9 +102,7 @@ def unpack(archive: Path, files: dict[str, str], folder: Path) -> None:
                 continue
             octets = package.extractfile(member).read()  # type: ignore[union-attr]
             if hashlib.sha256(octets).hexdigest() != missing.pop(name):
-                raise FetchError(
-                    f"{archive.name}: {name} is not what sources.toml pins; compare, then pin anew"
-                )
+                raise FetchError(f"{archive.name}: {name} is not what sources.toml pins; compare, then pin anew")
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(octets)
     if missing:
