@@ -125,6 +125,7 @@ CONVERSATIONS = {
         ("340044f300000000000003", "74200202"),
         ("360141", "7601"),
         ("3602424300", "7f3631"),
+        ("3602", "7f3613"),
         ("36034243", "7f3673"),
         ("36024243", "7602"),
         ("37", "77"),
@@ -153,6 +154,8 @@ CONVERSATIONS = {
         ("340044f000000000010001", "7f3431"),
         ("340044f100000000004001", "7f3431"),
         ("340044f200000000800000", "74200202"),
+        ("340044f200000000800001", "7f3431"),
+        ("340044f300000000040000", "74200202"),
         ("340044f300000000040001", "7f3431"),
         ("340044f83f000004000000", "74200202"),
         ("340044f840000000000001", "7f3431"),
@@ -172,6 +175,50 @@ def test_a_conversation(bus: Bus, name: str) -> None:
     bus.ask(OPEN["programming"])
     for asked, answered in CONVERSATIONS[name]:
         assert (asked, bus.said(asked)) == (asked, answered)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("1003", "5003003201f4"),
+        ("3e00", "7e00"),
+        ("22fd03", "62fd030d01"),
+        ("280103", ""),  # not in this session: not said to a group
+        ("22f199", ""),  # nor an identifier nobody knows,
+        ("1004", ""),  # a sub-function,
+        ("2701", ""),  # a service
+        ("10", "7f1013"),  # but a length
+        ("36", "7f3613"),
+        ("31010203", ""),  # not for groups
+        ("1101", ""),
+        ("37", ""),
+    ],
+)
+def test_what_a_group_is_told(bus: Bus, asked: str, answered: str) -> None:
+    assert bus.said(asked, group=True) == answered
+
+
+def test_a_message_to_the_group_does_not_end_one_to_us_alone(bus: Bus) -> None:
+    bus.hear(physical(PRIMARY), bytes.fromhex("100b340044000000"))
+    assert bus.said("3e00", group=True) == "7e00"
+    assert said(bus.hear(physical(PRIMARY), bytes.fromhex("21060708090aaaaa"))) == "7f347f"
+    bus.hear(physical(PRIMARY), bytes.fromhex("100b340044000000"))
+    assert bus.said("3e00") == "7e00"
+    assert bus.hear(physical(PRIMARY), bytes.fromhex("21060708090aaaaa")) == []
+
+
+def test_a_long_message_takes_its_time(bus: Bus) -> None:
+    """74 frames: two blocks, a sequence number that begins anew, and nearly a second before each of the last."""
+    bus.ask(OPEN["extended"])
+    bus.ask("340044f3000000000003e8")
+    frames = frames_of(bytes([0x36, 1]) + bytes(512))
+    seen: list[list[Entry]] = []
+    for number, frame in enumerate(frames):
+        bus.rest(999 if number > 70 else 0)
+        seen.append(bus.hear(physical(PRIMARY), frame))
+    assert [number for number, entries in enumerate(seen) if entries] == [0, 64, 73]
+    assert seen[0] == seen[64] == [flow(PRIMARY)]
+    assert said(seen[73]) == "7601"
 
 
 def test_the_options_of_a_check(bus: Bus) -> None:
