@@ -63,12 +63,14 @@ def test_s3(ecu: UnderTest) -> None:
         ecu.tester.reset()  # so that nothing keeps the session any more
         began = time.monotonic()
         assert other.nrc(b"\x31\x01\xff\x01") == Nrc.BUSY
+        held_ms = 0.0
         while other.nrc(b"\x31\x01\xff\x01") == Nrc.BUSY:
-            assert time.monotonic() - began < 2 * S3_MS / 1_000
+            held_ms = (time.monotonic() - began) * 1_000
+            assert held_ms <= S3_MS + 2 * ecu.settings.tolerance_ms, "still held"
             other.idle(POLL_MS)
-        lasted_ms = (time.monotonic() - began) * 1_000
-    ecu.journal.note("note", f"the session ended after {lasted_ms:.0f} ms")
-    assert S3_MS - POLL_MS <= lasted_ms <= S3_MS + 2 * POLL_MS + 2 * ecu.settings.tolerance_ms
+        ended_ms = (time.monotonic() - began) * 1_000
+    ecu.journal.note("note", f"the session was held for {held_ms:.0f} ms at least and {ended_ms:.0f} ms at most")
+    assert ended_ms >= S3_MS - ecu.settings.tolerance_ms
 
 
 def test_s3_is_kept(ecu: UnderTest) -> None:

@@ -57,7 +57,7 @@ hardware = "{name}-hw"
 address = {address}
 bus = "bench"
 slot_size = {flash_file.layout()["SLOT_SIZE"]}
-tolerance_ms = 500
+tolerance_ms = 1000
 [ecu.console]
 url = "board/console"
 [ecu.power]
