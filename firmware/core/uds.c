@@ -39,15 +39,17 @@ int fw_server_holder(const fw_server *server)
 
 /* --------------------------------------------------------------------------------------------------------- answers */
 
-static void deny(fw *ecu, uint8_t peer, uint8_t service, fw_nrc nrc)
+static void deny(fw *ecu, fw_nrc nrc)
 {
-    uint8_t reply[] = {NEGATIVE, service, (uint8_t)nrc};
-    fw_link_send(ecu, peer, reply, sizeof reply);
+    const fw_request *asked = &ecu->server.asked;
+    uint8_t reply[] = {NEGATIVE, asked->octets[0], (uint8_t)nrc};
+    fw_link_send(ecu, asked->peer, reply, sizeof reply);
 }
 
 /* Answer in the positive, unless that is not wanted. */
-static void say(fw *ecu, const fw_request *asked)
+static void say(fw *ecu)
 {
+    const fw_request *asked = &ecu->server.asked;
     const fw_service *service = asked->service;
     uint8_t reply[ANSWER_MAX];
     if (asked->quiet && !ecu->server.said_pending) {
@@ -68,8 +70,9 @@ fw_nrc fw_misuse(fw *ecu, fw_nrc nrc, fw_check check)
     return nrc;
 }
 
-static APART fw_nrc answer_reading(fw *ecu, const fw_request *asked)
+static APART fw_nrc answer_reading(fw *ecu)
 {
+    const fw_request *asked = &ecu->server.asked;
     uint8_t reply[FW_SMALL_MAX] = {FW_READ | POSITIVE, asked->octets[1], asked->octets[2]};
     uint16_t did = fw_u16(asked->octets + 1);
     if (did == FW_DID_REPORT) {
@@ -139,8 +142,9 @@ static void open_session(fw *ecu, fw_session session, uint8_t peer)
     fw_opened(ecu, session, peer);
 }
 
-static fw_nrc answer_session(fw *ecu, const fw_request *asked)
+static fw_nrc answer_session(fw *ecu)
 {
+    const fw_request *asked = &ecu->server.asked;
     fw_nrc no = asked->function == FW_SESSION_PROGRAMMING ? fw_safe(ecu) : FW_DONE;
     if (no == FW_DONE) {
         open_session(ecu, (fw_session)asked->function, asked->peer);
@@ -149,8 +153,9 @@ static fw_nrc answer_session(fw *ecu, const fw_request *asked)
 }
 
 /* Change what the vehicle's normal life sees of this ECU; restoring it is never refused for being unsafe. */
-static fw_nrc answer_silence(fw *ecu, const fw_request *asked)
+static fw_nrc answer_silence(fw *ecu)
 {
+    const fw_request *asked = &ecu->server.asked;
     uint8_t what = SILENT_MESSAGES, normal = 0; /* the sub-function that silences nothing */
     if (asked->octets[0] == FW_DTC) {
         what = SILENT_FAULTS;
@@ -175,7 +180,7 @@ static void say_pending(fw *ecu)
     fw_server *server = &ecu->server;
     server->said_pending = true;
     server->pending_at = fw_after(ecu, PENDING_AGAIN_MS);
-    deny(ecu, server->asker, server->service, FW_NRC_PENDING);
+    deny(ecu, FW_NRC_PENDING);
 }
 
 static void describe(fw_task *task, const fw_request *asked)
@@ -193,13 +198,12 @@ static void describe(fw_task *task, const fw_request *asked)
     }
 }
 
-fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, fw_task_kind kind)
+fw_nrc fw_carry_out(fw *ecu, fw_task_kind kind)
 {
+    const fw_request *asked = &ecu->server.asked;
     fw_server *server = &ecu->server;
     fw_task task = {.kind = kind};
     describe(&task, asked);
-    server->asker = asked->peer;
-    server->service = asked->octets[0];
     server->pending_at = fw_after(ecu, PENDING_AFTER_MS);
     server->working = true;
     if (!asked->quiet && (kind == FW_VERIFY || kind == FW_ERASE || kind == FW_PREPARE_RESTART)) {
@@ -208,7 +212,7 @@ fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, fw_task_kind kind)
     fw_nrc no = fw_do(ecu, &task);
     server->working = false;
     keep_session(ecu, asked->peer);
-    if (no != FW_DONE && (server->service == FW_TRANSFER || server->service == FW_EXIT)) {
+    if (no != FW_DONE && (asked->octets[0] == FW_TRANSFER || asked->octets[0] == FW_EXIT)) {
         server->transferring = false;
     }
     if (no == FW_NRC_DOWNLOAD || no == FW_NRC_SUSPENDED || no == FW_NRC_PROGRAMMING) {
@@ -220,12 +224,13 @@ fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, fw_task_kind kind)
 /* -------------------------------------------------------------------------------------------------------- requests */
 
 /* FW_DONE: answer in the positive (a reading is its own answer). */
-static fw_nrc serve(fw *ecu, const fw_request *asked)
+static fw_nrc serve(fw *ecu)
 {
+    const fw_request *asked = &ecu->server.asked;
     fw_server *server = &ecu->server;
     uint8_t service = asked->octets[0];
     if (service == FW_READ) {
-        return answer_reading(ecu, asked);
+        return answer_reading(ecu);
     }
     if (service == FW_PRESENT) {
         return FW_DONE;
@@ -238,30 +243,31 @@ static fw_nrc serve(fw *ecu, const fw_request *asked)
     server->exited = false;
     switch (service) {
     case FW_SESSION:
-        return answer_session(ecu, asked);
+        return answer_session(ecu);
     case FW_RESET:
         no = fw_may(ecu, true);
-        return no != FW_DONE ? no : fw_carry_out(ecu, asked, FW_PREPARE_RESTART);
+        return no != FW_DONE ? no : fw_carry_out(ecu, FW_PREPARE_RESTART);
     case FW_ROUTINE:
-        return fw_answer_routine(ecu, asked);
+        return fw_answer_routine(ecu);
     case FW_DOWNLOAD:
-        return fw_answer_download(ecu, asked);
+        return fw_answer_download(ecu);
     case FW_TRANSFER:
-        return fw_answer_block(ecu, asked);
+        return fw_answer_block(ecu);
     case FW_EXIT:
-        return fw_answer_exit(ecu, asked, exited);
+        return fw_answer_exit(ecu, exited);
     default:
-        return answer_silence(ecu, asked);
+        return answer_silence(ecu);
     }
 }
 
 /* It is done: answer, and restart if that was asked for. */
-static void finish(fw *ecu, const fw_request *asked)
+static void finish(fw *ecu)
 {
+    const fw_request *asked = &ecu->server.asked;
     if (asked->octets[0] == FW_READ) {
         return;
     }
-    say(ecu, asked);
+    say(ecu);
     if (asked->octets[0] == FW_RESET) {
         silence(ecu, 0);
         fw_power_cycle(ecu);
@@ -276,21 +282,21 @@ static bool is_unsaid_to_groups(fw_nrc nrc)
 
 void fw_server_asked(fw *ecu, uint8_t peer, const uint8_t *octets, uint16_t length, bool functional)
 {
-    fw_request asked;
+    fw_request *asked = &ecu->server.asked;
     ecu->server.said_pending = false;
-    fw_nrc no = fw_read_request(&asked, octets, length);
-    asked.peer = peer;
+    fw_nrc no = fw_read_request(asked, octets, length);
+    asked->peer = peer;
     if (no == FW_DONE) {
-        if (functional && !asked.service->is_for_groups) {
+        if (functional && !asked->service->is_for_groups) {
             return;
         }
         keep_session(ecu, peer);
-        no = serve(ecu, &asked);
+        no = serve(ecu);
     }
     if (no == FW_DONE) {
-        finish(ecu, &asked);
+        finish(ecu);
     } else if (!functional || !is_unsaid_to_groups(no)) {
-        deny(ecu, peer, octets[0], no);
+        deny(ecu, no);
     }
 }
 

@@ -15,13 +15,13 @@ fw_nrc fw_may(fw *ecu, bool carried_out);
 /* Have the ECU carry out a task. Whoever wants no answer is told "pending" only when it is due: then there is an
  * answer.
  */
-fw_nrc fw_carry_out(fw *ecu, const fw_request *asked, fw_task_kind kind);
+fw_nrc fw_carry_out(fw *ecu, fw_task_kind kind);
 
 /* uds_tasks.c */
-fw_nrc fw_answer_routine(fw *ecu, const fw_request *asked);
-fw_nrc fw_answer_download(fw *ecu, const fw_request *asked);
-fw_nrc fw_answer_block(fw *ecu, const fw_request *asked);
+fw_nrc fw_answer_routine(fw *ecu);
+fw_nrc fw_answer_download(fw *ecu);
+fw_nrc fw_answer_block(fw *ecu);
 /* `again`: the request before this one ended the transfer, and was acknowledged. */
-fw_nrc fw_answer_exit(fw *ecu, const fw_request *asked, bool again);
+fw_nrc fw_answer_exit(fw *ecu, bool again);
 
 #endif

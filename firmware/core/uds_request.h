@@ -26,27 +26,6 @@ enum {
 
 #define FW_DID_REPORT 0xFD01u
 
-/* What there is to know of a service. */
-typedef struct {
-    uint8_t service;
-    uint8_t length;    /* of a request; FW_ANY: judged by itself */
-    uint8_t echo;      /* octets of the request that a positive answer begins with */
-    uint8_t functions; /* a bit for each sub-function 0 to 3; none: it has no sub-functions */
-    bool is_for_groups;
-    uint8_t data, data_length; /* what follows the echo: where in `fw_answers` */
-} fw_service;
-
-#define FW_ANY 0u
-
-typedef struct {
-    const fw_service *service;
-    const uint8_t *octets;
-    uint16_t length;
-    uint8_t peer;
-    uint8_t function; /* of the services that have sub-functions, without the bit that asks for silence */
-    bool quiet;       /* no positive answer is wanted */
-} fw_request;
-
 extern const uint8_t fw_answers[];
 
 static inline uint16_t fw_u16(const uint8_t *octets)

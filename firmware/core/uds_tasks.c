@@ -11,8 +11,9 @@
  * ECU, as any other is. */
 static const uint8_t length_max_bits[] = {17, 15, 24, 19, 17, 15, 24, 27, 27, 0, 14, 14};
 
-fw_nrc fw_answer_routine(fw *ecu, const fw_request *asked)
+fw_nrc fw_answer_routine(fw *ecu)
 {
+    const fw_request *asked = &ecu->server.asked;
     fw_server *server = &ecu->server;
     uint8_t option = asked->octets[asked->length - 1]; /* of a check, which is longer than the others */
     fw_task_kind kind = FW_DEPENDENCIES;
@@ -39,7 +40,7 @@ fw_nrc fw_answer_routine(fw *ecu, const fw_request *asked)
         return fw_misuse(ecu, FW_NRC_SEQUENCE, FW_LINK_SEQUENCE);
     }
     server->transferring &= kind != FW_ERASE;
-    return fw_carry_out(ecu, asked, kind);
+    return fw_carry_out(ecu, kind);
 }
 
 /* ------------------------------------------------------------------------------------------------------- transfers */
@@ -51,8 +52,9 @@ static bool is_object(uint32_t address, uint32_t size)
     return object < sizeof length_max_bits && size <= 1u << length_max_bits[object] >> 1 && (address & others) == 0;
 }
 
-fw_nrc fw_answer_download(fw *ecu, const fw_request *asked)
+fw_nrc fw_answer_download(fw *ecu)
 {
+    const fw_request *asked = &ecu->server.asked;
     fw_server *server = &ecu->server;
     uint32_t address = fw_u32(asked->octets + 3), size = fw_u32(asked->octets + 7);
     bool is_image = address >> 24 < OBJECTS;
@@ -64,7 +66,7 @@ fw_nrc fw_answer_download(fw *ecu, const fw_request *asked)
     if (!is_image && !is_object(address, size)) {
         return fw_misuse(ecu, FW_NRC_RANGE, FW_LINK_RANGE);
     }
-    no = fw_carry_out(ecu, asked, is_image ? FW_BEGIN_IMAGE : FW_BEGIN_OBJECT);
+    no = fw_carry_out(ecu, is_image ? FW_BEGIN_IMAGE : FW_BEGIN_OBJECT);
     server->transferring = no == FW_DONE;
     server->left = size;
     server->next_counter = 1;
@@ -72,8 +74,9 @@ fw_nrc fw_answer_download(fw *ecu, const fw_request *asked)
     return no;
 }
 
-fw_nrc fw_answer_block(fw *ecu, const fw_request *asked)
+fw_nrc fw_answer_block(fw *ecu)
 {
+    const fw_request *asked = &ecu->server.asked;
     fw_server *server = &ecu->server;
     uint8_t counter = asked->octets[1];
     uint16_t length = (uint16_t)(asked->length - 2);
@@ -92,10 +95,10 @@ fw_nrc fw_answer_block(fw *ecu, const fw_request *asked)
     server->left -= length;
     server->last_counter = counter;
     server->next_counter = (uint8_t)(counter + 1);
-    return fw_carry_out(ecu, asked, FW_WRITE_BLOCK); /* refused, it ends the transfer */
+    return fw_carry_out(ecu, FW_WRITE_BLOCK); /* refused, it ends the transfer */
 }
 
-fw_nrc fw_answer_exit(fw *ecu, const fw_request *asked, bool again)
+fw_nrc fw_answer_exit(fw *ecu, bool again)
 {
     fw_server *server = &ecu->server;
     fw_nrc no = FW_DONE;
@@ -103,7 +106,7 @@ fw_nrc fw_answer_exit(fw *ecu, const fw_request *asked, bool again)
         if (!server->transferring || server->left != 0) {
             return fw_misuse(ecu, FW_NRC_SEQUENCE, FW_LINK_SEQUENCE);
         }
-        no = fw_carry_out(ecu, asked, FW_END_TRANSFER);
+        no = fw_carry_out(ecu, FW_END_TRANSFER);
         server->transferring = false;
     }
     server->exited = no == FW_DONE;
