@@ -27,6 +27,17 @@ HASHED = replace(NEW, sha512=b"\x05" * 64)
 IMAGES = (None, OLD, NEW, OTHER, HASHED, replace(NEW, release_counter=3))
 BUNDLES = (ASSIGNED.bundle, Bundle(b"c" * 32))
 RECORD = 4  # FW_RECORD_INSTALLATION
+TRIED = tuple((Bundle(bytes([each]) * 32), each) for each in range(8))
+MORE = {
+    "erased three times": replace(FACTORY, erases=3, erases_under=7),
+    "erased four times": replace(FACTORY, erases=4, erases_under=7),
+    "erased four times under others": replace(FACTORY, erases=4, erases_under=5),
+    "at the end of its counts": replace(FACTORY, released_counter=2**32 - 1),
+    "trial, many rolled back": replace(ALL["trial"], rolled_back=TRIED),
+    "trial, this rolled back before": replace(ALL["trial"], rolled_back=((ASSIGNED.bundle, 7), *TRIED[1:])),
+    "voted, not coming up, many rolled back": replace(ALL["voted, not coming up"], rolled_back=TRIED),
+    "ninth on trial": replace(ALL["trial"], rolled_back=(*TRIED[1:], (ASSIGNED.bundle, 6))),
+}
 Attempt = tuple[str, Input, Callable[[Installation], Installation]]
 
 
@@ -114,9 +125,9 @@ def agree(built: ctypes.CDLL, now: Installation, attempt: Attempt) -> Installati
     return after
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL | MORE)
 def test_whatever_happens_in_any_state_comes_to_the_same(built: ctypes.CDLL, name: str) -> None:
-    now = ALL[name]
+    now = (ALL | MORE)[name]
     for attempt in attempts():
         if attempt[0] != "obey" or now.bundle is not None:  # orders for no bundle are refused before
             agree(built, now, attempt)

@@ -149,6 +149,27 @@ def test_cuts_upon_cuts_end_in_the_image(bench: Bench, seed: int) -> None:
     assert not bench.abuses
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_after_a_cut_the_power_may_fail_at_any_operation_again(bench: Bench, seed: int) -> None:
+    """A page that was half erased may read blank, and cannot be written."""
+    assert bench.erase(TAG)
+    bench.cut_after(3 + 9 * seed)
+    with pytest.raises(Cut):
+        download(bench)
+    state, slot = bench.flash(2), bench.flash(SLOT_1)
+    for cut in range(12):
+        bench.load(2, state)
+        bench.load(SLOT_1, slot)
+        bench.seed(100 * seed + cut)
+        assert bench.slots()
+        bench.cut_after(cut)
+        try:
+            download(bench)
+        except Cut:
+            went_on(bench)
+    assert not bench.abuses
+
+
 def test_a_resumed_download_erases_no_more_than_what_may_be_torn(bench: Bench) -> None:
     bench.erase(TAG)
     bench.write(IMAGE[:BLOCK_MAX])
