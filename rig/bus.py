@@ -105,6 +105,8 @@ class Bus:
             act()
 
     def _wait(self, until_ns: int | None) -> None:
+        if any(station.waiting for station in self._stations):
+            return  # one member's step has brought what another has still to hear
         alarm_ns = None if self._alarm is None else self._alarm[0]
         wakes = [until_ns, alarm_ns, *(member.wake_ns() for member in self._members)]
         known = [wake for wake in wakes if wake is not None]
@@ -230,6 +232,11 @@ class Station:
         self.listen_to: int | None = None
         self.heard_at_start = bus.heard_at_start
         self.malformed = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether frames wait to be taken."""
+        return bool(self._heard)
 
     def fileno(self) -> int | None:
         """As of the channel."""
