@@ -242,7 +242,8 @@ fw_check fw_installation_obey(fw_installation *now, fw_phase phase)
     return FW_OK;
 }
 
-fw_check fw_installation_start(fw_installation *now, const fw_targets *assigned, const fw_content *content, bool attested)
+fw_check fw_installation_start(fw_installation *now, const fw_targets *assigned, const fw_content *content,
+                               bool attested)
 {
     if (fw_next_state(now->state, FW_EVENT_START) == FW_NO_STATE) {
         return FW_INSTALL_STATE;

@@ -62,7 +62,8 @@ fw_check fw_installation_write(fw_installation *now);
 fw_check fw_installation_prepare(fw_installation *now, const fw_targets *assigned, const fw_content *content);
 void fw_installation_follow(fw_installation *now, const fw_targets *assigned);
 fw_check fw_installation_obey(fw_installation *now, fw_phase phase);
-fw_check fw_installation_start(fw_installation *now, const fw_targets *assigned, const fw_content *content, bool attested);
+fw_check fw_installation_start(fw_installation *now, const fw_targets *assigned, const fw_content *content,
+                               bool attested);
 void fw_installation_boot(fw_installation *now); /* `running` is the slot to boot */
 fw_check fw_installation_vote(fw_installation *now, bool passed);
 fw_check fw_installation_confirm(fw_installation *now);

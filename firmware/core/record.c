@@ -3,9 +3,10 @@
  * The record is the structure's own octets: format, state, outcome, home, running and last phase (0xFF: none), then as
  * one octet each whether there is a bundle and what slot 0 and 1 hold, how many were rolled back, two zeros; 4 octets
  * each of Targets version, released counter, boots, erases and the version they were under; bundle (32); coordinator
- * (its scheme, then FW_KEY_MAX octets, and one zero); the image of each slot: length of its filename and its text (128),
- * three zeros, length (4), release counter (4), SHA-256; then as many bundles and Targets versions as were rolled back.
- * Numbers are little-endian, as on all the controllers this is for; a port to another one converts them here.
+ * (its scheme, then FW_KEY_MAX octets, and one zero); the image of each slot: length of its filename and its text
+ * (128), three zeros, length (4), release counter (4), SHA-256; then as many bundles and Targets versions as were
+ * rolled back. Numbers are little-endian, as on all the controllers this is for; a port to another one converts them
+ * here.
  */
 #include "installation.h"
 

@@ -112,9 +112,14 @@ static bool change_halves(fw_store *store)
     return false;
 }
 
+/* Where more than half a half is in use, it would be no gain, and wear at every power-up. */
 void fw_store_tidy(fw_store *store)
 {
-    if (store->limit - store->end < fw_store_half(store) / 4) {
+    uint32_t used = 0;
+    for (uint8_t name = 0; name < FW_RECORDS; name++) {
+        used += fw_store_size(store, store->length[name]);
+    }
+    if (store->limit - store->end < fw_store_half(store) / 4 && used < fw_store_half(store) / 2) {
         (void)change_halves(store);
     }
 }

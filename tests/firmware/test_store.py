@@ -464,6 +464,18 @@ def test_tidying_changes_halves_only_when_little_is_left(bench: Bench) -> None:
     assert bench.all() == {NONCE: b"nnnn"}
 
 
+def test_tidying_gains_nothing_where_most_is_in_use(bench: Bench) -> None:
+    bench.open()
+    bench.put(ROOT, bytes(bench.sizes[STATE] // 4))
+    bench.put(TARGETS, bytes(bench.sizes[STATE] // 16))
+    bench.put(TIME, bytes(bench.sizes[STATE] // 10))
+    before = bench.erases(STATE)
+    for _ in range(3):
+        assert bench.open()
+        bench.tidy()
+    assert bench.erases(STATE) == before
+
+
 def test_pages_that_are_worn_out_end_what_can_be_stored_and_nothing_else(bench: Bench) -> None:
     bench.endure(6)
     bench.open()
