@@ -41,7 +41,7 @@ void fw_server_breathe(fw *ecu);
 /* Who holds the session; -1 for nobody. */
 int fw_server_holder(const fw_server *server);
 
-/* ----------------------------------------------------------- asked of the ECU (ecu.c; twins: attempt.py, readings.py) */
+/* ---------------------------------------------------- asked of the ECU (ecu.c; twins: attempt.py, readings.py) */
 
 typedef enum {
     FW_BEGIN_OBJECT,
