@@ -137,7 +137,7 @@ static bool add_hardware(fw_object *object, bool is_first, uint8_t length)
     return !repeats && is_next(object, last->text, &last->length, length);
 }
 
-/* ------------------------------------------------------------------------------------------------ told by the reader */
+/* ----------------------------------------------------------------------------------------------- told by the reader */
 
 /* Values and strings that are copied to a place as they are: integers of 1, 4 or 8 octets, strings of any length. */
 #define STRING 0
@@ -183,36 +183,11 @@ static fw_span span_from_here(const fw_object *object, uint64_t length)
     return (fw_span){object->reader.at, (uint32_t)length};
 }
 
-bool fw_seen_value(fw_object *object, uint8_t field, uint64_t value)
+static bool see_targets(fw_object *object, uint8_t field, uint64_t value)
 {
     fw_targets_scratch *targets = &object->of.targets;
     bool is_directors = object->speaker == FW_SPEAKS_VEHICLE;
-    uint8_t size = 0;
-    uint8_t *place = place_of(object, field, false, &size);
-    if (place != NULL) {
-        uint32_t word = (uint32_t)value;
-        *place = (uint8_t)value;
-        memcpy(place, size == 8 ? (const void *)&value : size == 4 ? (const void *)&word : place, size);
-        return true;
-    }
     switch (field) {
-    case FW_AT_ENVELOPE_PAYLOAD:
-        object->payload = span_from_here(object, value);
-        break;
-    case FW_AT_PAYLOAD:
-        object->tag = (uint8_t)value;
-        if (value == FW_PAYLOAD_TARGETS) {
-            targets->made.coordinator.scheme = FW_NO_KEY;
-        } else if (value == FW_PAYLOAD_ROOT) {
-            fw_sha256_start(&object->of.root.key_hash);
-        }
-        break;
-    case FW_AT_ROLE_KEYS_ROLE:
-        begin_role(&object->of.root, (uint8_t)value);
-        break;
-    case FW_AT_ROLE_KEYS_THRESHOLD:
-        end_role(&object->of.root, (uint8_t)value);
-        break;
     case FW_AT_TARGETS_COORDINATOR:
         object->scheme = (uint8_t)value;
         return is_directors;
@@ -221,17 +196,56 @@ bool fw_seen_value(fw_object *object, uint8_t field, uint64_t value)
     case FW_AT_TARGETS_ENTRIES:
         fw_sha256_start(&targets->entries_hash);
         object->entries = span_from_here(object, value);
-        break;
+        return true;
     case FW_AT_TARGETS_DELEGATIONS:
         targets->delegates = true;
-        break;
+        return true;
     case FW_AT_ASSIGNMENT_ENCRYPTED:
         targets->encrypted = true;
-        break;
+        return true;
     default:
-        break;
+        return true;
     }
-    return true;
+}
+
+static void begin_payload(fw_object *object, uint8_t tag)
+{
+    object->tag = tag;
+    if (tag == FW_PAYLOAD_TARGETS) {
+        object->of.targets.made.coordinator.scheme = FW_NO_KEY;
+    } else if (tag == FW_PAYLOAD_ROOT) {
+        fw_sha256_start(&object->of.root.key_hash);
+    }
+}
+
+bool fw_seen_value(fw_object *object, uint8_t field, uint64_t value)
+{
+    uint8_t size = 0;
+    uint8_t *place = place_of(object, field, false, &size);
+    if (place != NULL) {
+        uint32_t word = (uint32_t)value;
+        *place = (uint8_t)value;
+        if (size > 1) {
+            memcpy(place, size == sizeof word ? (const void *)&word : &value, size);
+        }
+        return true;
+    }
+    switch (field) {
+    case FW_AT_ENVELOPE_PAYLOAD:
+        object->payload = span_from_here(object, value);
+        return true;
+    case FW_AT_PAYLOAD:
+        begin_payload(object, (uint8_t)value);
+        return true;
+    case FW_AT_ROLE_KEYS_ROLE:
+        begin_role(&object->of.root, (uint8_t)value);
+        return true;
+    case FW_AT_ROLE_KEYS_THRESHOLD:
+        end_role(&object->of.root, (uint8_t)value);
+        return true;
+    default:
+        return see_targets(object, field, value);
+    }
 }
 
 static void add_signature(fw_object *object, uint32_t length)

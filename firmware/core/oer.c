@@ -8,6 +8,8 @@
 #include "object.h"
 #include "oer_parts.h"
 
+#define NOTHING 0xFFu /* no node; the schema has fewer */
+
 bool fw_oer_push(fw_oer *reader, uint8_t kind, uint8_t node, uint8_t left)
 {
     if (reader->depth >= FW_OER_DEPTH) {
@@ -142,6 +144,30 @@ bool fw_oer_enter(fw_object *object, uint8_t number)
     }
 }
 
+/* The next part of a SEQUENCE that is there. */
+static uint8_t next_part(fw_oer_frame *frame)
+{
+    while (frame->left > 0) {
+        frame->left--;
+        uint8_t number = frame->node++;
+        bool is_optional = (fw_nodes[number].kind & FW_OPTIONAL) != 0;
+        bool is_there = !is_optional || (frame->preamble & 0x80u) != 0;
+        frame->preamble = is_optional ? (uint8_t)(frame->preamble << 1) : frame->preamble;
+        if (is_there) {
+            return number;
+        }
+    }
+    return NOTHING;
+}
+
+/* The end of a container that is full: what is around it goes on. */
+static bool end_container(fw_oer *reader, const fw_oer_frame *frame)
+{
+    bool is_full = reader->at == reader->stop;
+    reader->stop = is_full ? frame->stop : reader->stop;
+    return is_full;
+}
+
 /* What the stack says comes next; true when nothing is malformed so far. */
 static bool decide(fw_object *object)
 {
@@ -151,43 +177,26 @@ static bool decide(fw_object *object)
         return reader->at == reader->stop;
     }
     fw_oer_frame *frame = fw_oer_top(reader);
-    switch (frame->kind) {
-    case IN_CONTAINER:
-        if (frame->left > 0) {
-            frame->left = 0;
-            return fw_oer_enter(object, frame->preamble);
-        }
-        if (reader->at != reader->stop) {
+    uint8_t number = NOTHING;
+    if (frame->kind == IN_CONTAINER) {
+        if (frame->left == 0 && !end_container(reader, frame)) {
             return false;
         }
-        reader->stop = frame->stop;
-        break;
-    case IN_ENTRIES:
-        if (reader->at != reader->stop) {
-            return fw_oer_enter(object, FW_NODE_ENTRY);
-        }
-        reader->stop = frame->stop;
-        break;
-    case IN_ELEMENTS:
-        if (frame->left == 0) {
-            break;
-        }
+        number = frame->left != 0 ? frame->preamble : NOTHING;
+        frame->left = 0;
+    } else if (frame->kind == IN_ENTRIES) {
+        number = end_container(reader, frame) ? NOTHING : FW_NODE_ENTRY;
+    } else if (frame->kind == IN_ELEMENTS) {
+        number = frame->left > 0 ? frame->node : NOTHING;
         frame->left--;
-        return fw_oer_enter(object, frame->node);
-    default:
-        while (frame->left > 0) {
-            frame->left--;
-            uint8_t number = frame->node++;
-            bool is_optional = (fw_nodes[number].kind & FW_OPTIONAL) != 0;
-            if (!is_optional || (frame->preamble & 0x80u) != 0) {
-                frame->preamble = is_optional ? (uint8_t)(frame->preamble << 1) : frame->preamble;
-                return fw_oer_enter(object, number);
-            }
-            frame->preamble = (uint8_t)(frame->preamble << 1);
-        }
-        if (frame->kind == IN_EXTENDED_PARTS) {
+    } else {
+        number = next_part(frame);
+        if (number == NOTHING && frame->kind == IN_EXTENDED_PARTS) {
             return fw_oer_want(reader, TO_BITMAP_LENGTH, 1);
         }
+    }
+    if (number != NOTHING) {
+        return fw_oer_enter(object, number);
     }
     reader->depth--;
     return true;
