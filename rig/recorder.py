@@ -159,6 +159,8 @@ def file_name(node: str) -> str:
 
 def recorder_of(config: pytest.Config, file: Path) -> Recorder:
     """The recorder that the options ask for. Raises pytest.UsageError when the rig cannot be used."""
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("a rig has one bench and one tester: run without pytest-xdist's -n")
     try:
         settings = load(file)
         rig = Rig(settings, config.getoption("rig_seed"))

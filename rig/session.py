@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from contextlib import suppress
+from pathlib import Path
+from typing import IO
 
 from rig import backend
 from rig.bus import Bus
@@ -13,7 +16,7 @@ from rig.power import Power
 from rig.provision import report_key
 from rig.settings import EcuSettings, RigSettings
 from rig.under_test import UnderTest
-from uptane.errors import MarqueError
+from uptane.errors import MarqueError, StorageFailure
 from uptane.moments import UtcTime
 
 
@@ -23,12 +26,13 @@ def utc() -> UtcTime:
 
 
 class Rig:
-    """What `settings` describe. Raises NoBackend, KeyFailure when the bench has no keys."""
+    """What `settings` describe. Raises StorageFailure: no keys, or somebody else works with them."""
 
     def __init__(self, settings: RigSettings, seed: int | None = None) -> None:
         self.settings = settings
         self.seed = settings.seed if seed is None else seed
         self.backend = backend.load(settings.backend, settings.vehicle, utc)
+        self._lock = _alone(settings.backend / "lock")
         self._buses: dict[str, Bus] = {}
         self._ecus: dict[str, UnderTest] = {}
 
@@ -67,3 +71,15 @@ class Rig:
                 ecu.close()
         for bus in self._buses.values():
             bus.close()
+        self._lock.close()
+
+
+def _alone(path: Path) -> IO[bytes]:
+    """One process has a bench: two testers with one address confuse every ECU. The lock goes with the process."""
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise StorageFailure(f"{path}: another marque-rig works on this bench; let it end first") from error
+    return file

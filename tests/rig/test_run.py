@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import can
 import pytest
 
+from rig.session import Rig
 from rig.suite.test_attacks import ROWS
 from rig.suite.test_misuse import REQUESTS
 from tests.rig.bench import ROOT, Bench
@@ -335,6 +336,19 @@ def test_a_rig_file_that_cannot_be_used(tmp_path: Path) -> None:
     ran = plain_pytest(tmp_path, "--rig", str(tmp_path / "none.toml"))
     assert ran.returncode == 4
     assert "none.toml: cannot be read" in ran.stderr
+
+
+def test_a_rig_is_not_shared(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    ran = plain_pytest(tmp_path, "--rig", str(bench.file), "-n", "2")
+    assert ran.returncode == 4
+    assert "one bench and one tester" in ran.stderr
+    rig = Rig(bench.settings)
+    second = bench.run("check", str(bench.file))
+    assert second.returncode == 74
+    assert "another marque-rig works on this bench" in second.stderr
+    rig.close()
+    Rig(bench.settings).close()
 
 
 def test_the_plugin_is_light_until_it_is_needed() -> None:
