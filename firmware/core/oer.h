@@ -43,7 +43,7 @@ void fw_oer_read(fw_object *object, const uint8_t *octets, uint32_t length);
 /* No more comes: what is not whole is malformed. */
 void fw_oer_end(fw_object *object);
 
-/* ---------------------------------------------------------------------- asked and told by the reader (object_rows.c) */
+/* --------------------------------------------------------------------- asked and told by the reader (object_rows.c) */
 
 /* An integer was read, a choice made, a part begun; of a container, `value` is the length. False: malformed. */
 bool fw_seen_value(fw_object *object, uint8_t field, uint64_t value);
