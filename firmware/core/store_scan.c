@@ -205,6 +205,7 @@ static bool make_ready(fw_store *store)
             return false;
         }
     }
+    store->damaged = 0; /* what lay there before was none of ours */
     store->sequence = 1;
     store->end = FW_STORE_HEADS * fw_store_size(store, 4);
     return fw_store_erase(store, 0) && fw_store_head(store, 0, store->sequence);

@@ -81,6 +81,18 @@ def test_a_new_area_holds_nothing_and_takes_records(bench: Bench) -> None:
     assert bench.all() == {NONCE: b"\0\0\0\1", ROOT: b"r" * 700}
 
 
+def test_an_area_that_holds_what_is_none_of_ours_is_a_new_one(bench: Bench) -> None:
+    bench.load(STATE, Random(3).randbytes(bench.sizes[STATE]))
+    assert bench.open()
+    assert not bench.damaged
+    assert bench.all() == {}
+    assert bench.put(NONCE, b"\0\0\0\1")
+    assert bench.open()
+    assert bench.all() == {NONCE: b"\0\0\0\1"}
+    assert not bench.damaged
+    assert not bench.abuses
+
+
 def test_what_was_stored_is_found_again(bench: Bench) -> None:
     bench.open()
     for record in RECORDS:
@@ -282,6 +294,7 @@ def test_a_cut_while_a_new_area_is_made_ready_leaves_one_that_can_be(bench: Benc
             assert bench.open()
         except Cut:
             assert bench.open()
+            assert not bench.damaged
             assert bench.put(ROOT, b"root")
             assert bench.open()
             assert bench.all() == {ROOT: b"root"}
