@@ -37,6 +37,10 @@ class Durable:
         """What is there; fewer octets at the end."""
         return bytes(memoryview(self._octets[area])[offset : offset + length])
 
+    def size(self, area: Area) -> int:
+        """How many octets an area has."""
+        return len(self._octets[area])
+
     def damage(self, area: Area, offset: int, mask: int) -> None:
         """Turn bits of an octet over."""
         self._octets[area][offset] ^= mask

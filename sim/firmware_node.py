@@ -25,6 +25,7 @@ from sim.firmware import Firmware, NotUp
 from sim.firmware_chip import Area, Chip, Entry, Kind, Library
 from sim.firmware_flash import Durable
 from sim.firmware_records import NAMES, ROOT, SLOT_0, SLOT_1, TARGETS, Translator, progress
+from sim.firmware_rot import rot_all, rot_newest
 from sim.flash import Flash
 from sim.node import state_in
 from sim.power import PowerLost
@@ -48,14 +49,17 @@ TARGETS_NAME: Final = NAMES[TARGETS]
 class ChipRecords(Records):
     """The records of a chip as the Python core would have them; `show` says which there are now."""
 
-    def show(self, held: dict[str, bytes]) -> None:
-        """These are durable, and no others."""
+    def show(self, held: dict[str, bytes], rotten: str | None = None) -> None:
+        """These are durable, and no others; of `rotten` a newer copy was there."""
         for name in self.names():
             if name not in held:
                 self.forget(name)
         for name, octets in held.items():
             if self.peek(name) != octets:
                 self.save(name, octets)
+        if rotten is not None:
+            self.save(rotten, b"newer")
+            self.damage(rotten, copies=1 if rotten in held else 2)
 
 
 class ChipSlot(Flash):
@@ -139,15 +143,25 @@ class FirmwareNode(SecondaryNode):
         """The flash holds what was done to it so far; of an effect that had begun, some."""
         if self._done < len(self._parts) and during is not None:
             self._durable.tear(self._parts[self._done], self._dice)
+        rotten = self._rot(self.records.faults)
         self._durable.give(self._chip)
         found = self._chip.records()
-        self.records.cut()
         self.records.faults = RecordFaults()
+        self.records.cut()
         assert isinstance(self.records, ChipRecords)
-        self.records.show(self._translator.all(found))
+        self.records.show(self._translator.all(found), rotten)
         for slot, number in zip(self.slots, (SLOT_0, SLOT_1), strict=True):
             _mark(slot, found.get(number))
         self.reset_links()
+
+    def _rot(self, faults: RecordFaults) -> str | None:
+        """Which record's newest copy, or every copy, has rotted."""
+        self._durable.give(self._chip)
+        if faults.both and self._dice.random() < faults.both:
+            return rot_all(self._durable, self._chip, self._dice, faults.vital)
+        if faults.newest and self._dice.random() < faults.newest:
+            return rot_newest(self._durable, self._chip, self._dice)
+        return None
 
     def belief(self) -> tuple[int, bool] | None:
         """What time it believes it is, and whether that was attested since power-up."""
@@ -266,5 +280,6 @@ class Maker:
         size = chip.geometry.slot_size
         slots = (ChipSlot(durable, Area.SLOT_0, size, dice), ChipSlot(durable, Area.SLOT_1, size, dice))
         slots[0].install(image)
-        records = ChipRecords(dice, born=translator.all(found))
+        records = ChipRecords(dice, born={ROOT_NAME: root})  # what a chip that lost everything begins with again
+        records.show(translator.all(found))
         return ChipBoard(Disk(), records, slots, chip=chip, durable=durable, translator=translator, dice=dice)
