@@ -165,22 +165,10 @@ def snapshot_rows(repository: Repository) -> Iterator[Row]:
         backend = offer.backend
         offer.put_snapshot(backend.snapshot(repository, offer.targets, offer.version, signers=[backend.stranger]))
 
-    def exchanged(offer: Offer) -> None:
-        place = FILES[repository][1]
-        offer.files[place] = offer.backend.snapshot(repository, offer.targets[:-1], offer.version)
-
-    def misnamed(offer: Offer) -> None:
-        offer.put_snapshot(offer.snapshot, offer.version + 1)
-
-    def lists_older(each: Snapshot) -> Snapshot:
-        info = next(iter(each.files)).info
-        older = SnapshotFile(RoleName("targets"), replace(info, version=info.version - 2))
-        return replace(each, files=CODEC.files([older]))
-
-    yield row("exchanged", Check.SNAPSHOT_HASH, exchanged)
-    yield row("named as another version", Check.SNAPSHOT_NAMED_VERSION, misnamed)
+    yield row("exchanged", Check.SNAPSHOT_HASH, _exchanged_snapshot)
+    yield row("named as another version", Check.SNAPSHOT_NAMED_VERSION, _misnamed)
     yield row("signed by a stranger", Check.SNAPSHOT_SIGNATURES, by_stranger)
-    yield row("that lists older targets", Check.SNAPSHOT_TARGETS_VERSION, made(lists_older))
+    yield row("that lists older targets", Check.SNAPSHOT_TARGETS_VERSION, made(_lists_older))
     yield row(
         "that has lost the targets",
         Check.SNAPSHOT_TARGETS_LOST,
@@ -193,6 +181,21 @@ def snapshot_rows(repository: Repository) -> Iterator[Row]:
         Check.KIND,
         lambda offer: offer.put_snapshot(other_kind(offer.backend.of(repository, Role.SNAPSHOT))),
     )
+
+
+def _exchanged_snapshot(offer: Offer) -> None:
+    place = FILES[offer.repository][1]
+    offer.files[place] = offer.backend.snapshot(offer.repository, offer.targets[:-1], offer.version)
+
+
+def _misnamed(offer: Offer) -> None:
+    offer.put_snapshot(offer.snapshot, offer.version + 1)
+
+
+def _lists_older(each: Snapshot) -> Snapshot:
+    info = next(iter(each.files)).info
+    older = SnapshotFile(RoleName("targets"), replace(info, version=info.version - 2))
+    return replace(each, files=CODEC.files([older]))
 
 
 def targets_rows(repository: Repository) -> Iterator[Row]:

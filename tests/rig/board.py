@@ -16,7 +16,7 @@ READY_S = 60
 
 @dataclass
 class BoardBench(Bench):
-    """`start` runs the board and waits until it is up; its power is switched by `python -m firmware power`."""
+    """`start` runs the board and waits until it is up; its power is switched by signals."""
 
     ecus: tuple[str, ...] = ("board",)
     lines: list[str] = field(default_factory=list)
@@ -39,12 +39,7 @@ sleep_after_open = 0.0
 
     def ecu_text(self, name: str, address: int) -> str:
         def power(word: str) -> str:
-            # The folder that `python -m firmware` is found in is not the rig file's.
-            start = (
-                f"import os, sys; os.chdir({str(ROOT)!r}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-            )
-            words = ["-m", "firmware", "power", str(self.board), word]
-            return json.dumps([sys.executable, "-c", start, *words])
+            return json.dumps([sys.executable, str(SWITCH), "board", str(self.board), word])
 
         def interlock(word: str) -> str:
             return json.dumps([sys.executable, str(SWITCH), "interlock", str(self.board), word])
