@@ -127,7 +127,10 @@ static bool is_sound_y(const uint8_t key[32])
     return !(zeros == 0 && y[0] <= 1) && !(ones == 0xFF && y[0] >= 0xEC); /* 0 and 1; p - 1 = ..EC, and p and above */
 }
 
-bool fw_ed25519_signed(const uint8_t key[32], const uint8_t message[FW_MESSAGE_LENGTH], const uint8_t signature[64])
+/* Not made part of their callers, so that theirs are not the larger frames under all that is called here. */
+#define APART __attribute__((noinline))
+
+APART bool fw_ed25519_signed(const uint8_t key[32], const uint8_t message[FW_MESSAGE_LENGTH], const uint8_t signature[64])
 {
     if (!is_sound_y(key)) {
         return false;
@@ -138,7 +141,7 @@ bool fw_ed25519_signed(const uint8_t key[32], const uint8_t message[FW_MESSAGE_L
     return crypto_check_final(&check.context) == 0;
 }
 
-void fw_sign(uint8_t signature[64], const fw_facts *facts, const uint8_t message[FW_MESSAGE_LENGTH])
+APART void fw_sign(uint8_t signature[64], const fw_facts *facts, const uint8_t message[FW_MESSAGE_LENGTH])
 {
     ed25519_context sign;
     crypto_sign_init_first_pass_custom_hash(&sign.context, facts->seed, facts->public_key, &with_sha512);
