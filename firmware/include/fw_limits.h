@@ -29,7 +29,6 @@
 #define FW_DIRECTOR_TARGETS_LENGTH_MAX 262144u
 #define FW_ATTESTATION_LENGTH_MAX 8192u
 #define FW_ORDER_LENGTH_MAX 8192u
-#define FW_ENTRY_MAX 768u          /* this ECU's own entry: ours is 115, with a URL and a second hash 400 */
 
 #define FW_BLOCK_MAX 514u          /* one TransferData request, service and counter included: the receive buffer */
 #define FW_REPORT_MAX 720u         /* a signed report with every name at its longest, and eight refusals */
