@@ -135,6 +135,7 @@ def run(
             only=only,
             quiet=as_json,
         )
+        running.paths(wish.suites)
         running.reach(Rig(settings), wish.ecus)
         status = running.run(wish, _console())
         if as_json and (wish.out / "report.json").exists():

@@ -81,17 +81,18 @@ def _arguments(wish: Wish) -> list[str]:
     arguments += [f"--rig-ecu={name}" for name in wish.ecus] + [f"--rig-trace={kind.value}" for kind in wish.traces]
     arguments += [f"--junitxml={wish.out / JUNIT}", "-o", "junit_suite_name=marque-rig"]
     arguments += ["-k", wish.only] if wish.only else []
-    return arguments + [str(path) for path in _paths(wish.suites)]
+    return arguments + [str(path) for path in paths(wish.suites)]
 
 
-def _paths(suites: Sequence[str]) -> list[Path]:
-    paths = []
+def paths(suites: Sequence[str]) -> list[Path]:
+    """The files of these suites; all of ours when there are none. Raises SettingsError for one that is not there."""
+    found = []
     for name in suites or SUITES:
         path = HERE / f"test_{name}.py" if name in SUITES else Path(name.partition("::")[0])
         if not path.exists():
             raise SettingsError(f"no suite {name}: there are {', '.join(SUITES)}, and files of your own")
-        paths.append(path if name in SUITES else Path(name))
-    return paths
+        found.append(path if name in SUITES else Path(name))
+    return found
 
 
 class Telling:

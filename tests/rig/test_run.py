@@ -221,6 +221,7 @@ def test_misuse_of_the_command_line(tmp_path: Path, arguments: list[str], status
     assert ran.returncode == status, ran.stderr
     assert words in ran.stderr
     assert "Traceback" not in ran.stderr
+    assert not (made.folder / "ecus" / "brake" / "pid").exists(), "a mistake switches nothing on"
 
 
 def test_no_case_matches(bench: Bench) -> None:
