@@ -1,6 +1,7 @@
 """A rig with the emulated board: the C firmware behind slcan and a console on terminals, power by command."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -44,7 +45,6 @@ sleep_after_open = 0.0
         def interlock(word: str) -> str:
             return json.dumps([sys.executable, str(SWITCH), "interlock", str(self.board), word])
 
-        releases = json.dumps([str(path) for path in builds.RELEASES])
         return f"""
 [[ecu]]
 name = "{name}"
@@ -64,10 +64,17 @@ off_ms = 10
 safe = {interlock("safe")}
 moving = {interlock("moving")}
 [ecu.images]
-good = {releases}
-failing = "{builds.FAILS}"
-hanging = "{builds.HANGS}"
+good = {json.dumps([path.name for path in builds.RELEASES])}
+failing = "{builds.FAILS.name}"
+hanging = "{builds.HANGS.name}"
 """
+
+    def __post_init__(self) -> None:
+        """What is built anew while a test runs is not what the test runs."""
+        self.folder.mkdir(parents=True)
+        for path in (*builds.RELEASES, builds.FAILS, builds.HANGS, builds.STUB):
+            shutil.copy(path, self.folder)
+        super().__post_init__()
 
     def start(self) -> None:
         folder = self.folder / "ecus" / self.ecus[0]
@@ -75,7 +82,7 @@ hanging = "{builds.HANGS}"
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         (self.board / flash_file.layout().interlock_file).write_text("safe\n")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "firmware", "run", str(self.board)],
+            [sys.executable, "-m", "firmware", "run", str(self.board), "--stub", str(self.folder / builds.STUB.name)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
