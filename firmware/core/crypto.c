@@ -130,7 +130,8 @@ static bool is_sound_y(const uint8_t key[32])
 /* Not made part of their callers, so that theirs are not the larger frames under all that is called here. */
 #define APART __attribute__((noinline))
 
-APART bool fw_ed25519_signed(const uint8_t key[32], const uint8_t message[FW_MESSAGE_LENGTH], const uint8_t signature[64])
+APART bool fw_ed25519_signed(const uint8_t key[32], const uint8_t message[FW_MESSAGE_LENGTH],
+                             const uint8_t signature[64])
 {
     if (!is_sound_y(key)) {
         return false;
