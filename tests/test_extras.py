@@ -67,6 +67,12 @@ EXTRAS = (
         commands=("marque-sim",),
         absent=(*RPC, *DATABASES, *WEB, *TESTING, "can", "structlog", "director.shell", "uptane.shell"),
     ),
+    Extra(
+        "rig",
+        modules=("rig.__main__", "rig.plugin"),
+        commands=("marque-rig",),
+        absent=(*RPC, *DATABASES, *WEB, "asn1tools", "tuf", "structlog", "director", "primary", "secondary", "sim"),
+    ),
 )
 
 
@@ -128,6 +134,6 @@ def test_wheel_carries_the_product_and_its_data(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert packages == {"uptane", "director", "image_repo", "primary", "secondary", "sim"}
+    assert packages == {"uptane", "director", "image_repo", "primary", "secondary", "sim", "rig"}
     data = {path for path in ROOT.glob("uptane/**/*") if path.suffix in {".asn1", ".proto"}}
     assert {path.relative_to(ROOT).as_posix() for path in data} <= names

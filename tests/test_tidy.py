@@ -278,7 +278,7 @@ def test_entry_points_refuse_to_run_without_assertions(module: str) -> None:
 
 # --------------------------------------------------------------------------------------------------- lock files
 
-LOCKS = ("dev", "director", "image-repo", "primary", "secondary", "sim")
+LOCKS = ("dev", "director", "image-repo", "primary", "secondary", "sim", "rig")
 
 
 def pins(lock: str) -> dict[str, str]:
