@@ -250,7 +250,11 @@ bool fw_seen_value(fw_object *object, uint8_t field, uint64_t value)
 
 static void add_signature(fw_object *object, uint32_t length)
 {
-    fw_signature *signature = &object->signatures[object->signature_count++];
+    uint8_t number = object->signature_count++;
+    if (number >= FW_SIGNATURES_MAX) {
+        return; /* too many: fw_check_envelope refuses them all */
+    }
+    fw_signature *signature = &object->signatures[number];
     signature->length = (uint16_t)length;
     memcpy(signature->key_id, object->key_id, sizeof object->key_id);
     memcpy(signature->octets, object->text, length <= FW_SIGNATURE_MAX ? length : 0);

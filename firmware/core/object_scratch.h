@@ -91,7 +91,7 @@ struct fw_object {
         fw_order_scratch order;
     } of;
 
-    uint8_t signature_count;
+    uint8_t signature_count; /* of the envelope; more than FW_SIGNATURES_MAX: only the first are held, none count */
     fw_signature signatures[FW_SIGNATURES_MAX];
 };
 

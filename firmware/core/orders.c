@@ -24,8 +24,8 @@ fw_check fw_check_order(fw *ecu, uint8_t *phase)
     const fw_object *object = &ecu->object;
     const fw_order_scratch *order = &object->of.order;
     fw_check check = fw_object_take(ecu, FW_OBJECT_ORDER);
-    if (check == FW_OK && object->reader.fault[FW_IN_ENVELOPE] != FW_OK) {
-        check = FW_ENCODING;
+    if (check == FW_OK) {
+        check = fw_check_envelope(object);
     }
     if (check == FW_OK) {
         check = check_coordinator(ecu);

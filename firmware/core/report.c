@@ -16,6 +16,14 @@
 #define HEAD_LENGTH (2u + FW_KEY_ID_LENGTH + 1u + SIGNATURE_LENGTH) /* one signature, before the payload's length */
 #define SHORT_MAX 127u
 #define TAG_REPORT 0x84u
+/* What a report says at its longest: three octets up to its level; three names, each behind an octet; counter, versions,
+ * the released counter and the image's two numbers; state and outcome; bundle and hash; the filename behind two octets;
+ * two times; refusals of six octets behind their quantity. */
+#define PAYLOAD_MAX                                                                                                  \
+    (3u + 3u * (1u + FW_NAME_MAX) + 6u * 4u + 2u + FW_BUNDLE_LENGTH + FW_SHA256_LENGTH + 2u + FW_FILENAME_MAX +      \
+     2u * 8u + 2u + FW_REFUSAL_KINDS_MAX * 6u)
+_Static_assert(HEAD_LENGTH + 3u + PAYLOAD_MAX == FW_REPORT_MAX, "a report is of another length");
+
 #define HAS_BUNDLE 0x40u
 #define LEVEL 1u
 
@@ -155,8 +163,8 @@ void fw_digest_report(const fw *ecu, uint8_t said[32])
     fw_sha256_end(&hash, said);
 }
 
-/* The payload is written first, behind room for what comes before it; the longest report fits (asserted in
- * test_verify.py). */
+/* The payload is written first, behind room for what comes before it; the longest report fits, and so
+ * it does in between. */
 uint16_t fw_sign_report(fw *ecu, uint32_t counter, uint8_t said[32])
 {
     uint8_t *octets = ecu->report.octets;

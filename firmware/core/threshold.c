@@ -131,11 +131,20 @@ static fw_check check_payload(const fw_object *object, fw_payload payload)
     return object->level > LEVEL_KNOWN ? FW_LEVEL : FW_OK;
 }
 
+fw_check fw_check_envelope(const fw_object *object)
+{
+    if (object->reader.fault[FW_IN_ENVELOPE] != FW_OK) {
+        return FW_ENCODING;
+    }
+    return object->signature_count > FW_SIGNATURES_MAX ? FW_LENGTH : FW_OK;
+}
+
 fw_check fw_accept_object(fw *ecu, const fw_authority *authority, fw_payload payload, fw_check unsigned_check)
 {
     const fw_object *object = &ecu->object;
-    if (object->reader.fault[FW_IN_ENVELOPE] != FW_OK) {
-        return FW_ENCODING;
+    fw_check check = fw_check_envelope(object);
+    if (check != FW_OK) {
+        return check;
     }
     if (authority != NULL && !fw_object_signed(ecu, authority)) {
         return unsigned_check;

@@ -30,6 +30,9 @@ bool fw_object_signed(fw *ecu, const fw_authority *authority);
 /* Take an object for verification: it is not held any more then. LINK_SEQUENCE when it was not delivered. */
 fw_check fw_object_take(fw *ecu, uint8_t kind);
 
+/* The envelope alone: ENCODING, or LENGTH when it has more signatures than there is room for. */
+fw_check fw_check_envelope(const fw_object *object);
+
 /* Envelope, signatures, encoding, kind and level of the object, in that order; `unsigned_check` when too few signed.
  * Without `authority` the signatures are the caller's to check. */
 fw_check fw_accept_object(fw *ecu, const fw_authority *authority, fw_payload payload, fw_check unsigned_check);

@@ -22,7 +22,8 @@
 #define FW_KEY_MAX 33u             /* Ed25519 32, P-256 compressed 33 */
 #define FW_SIGNATURE_MAX 64u
 #endif
-#define FW_SIGNATURES_MAX 16u      /* of one envelope, as the schema has it: two thresholds under rotation */
+#define FW_SIGNATURES_MAX 8u       /* of one envelope: two thresholds of three while keys rotate, and two to spare; the
+                                    * schema's 16 do not fit into RAM beside a stack */
 #define FW_ROOT_KEYS_MAX 16u       /* of one Root: five roles of three keys; the schema's 64 do not fit into RAM */
 
 #define FW_ROOT_LENGTH_MAX 65536u
@@ -31,7 +32,7 @@
 #define FW_ORDER_LENGTH_MAX 8192u
 
 #define FW_BLOCK_MAX 514u          /* one TransferData request, service and counter included: the receive buffer */
-#define FW_REPORT_MAX 720u         /* a signed report with every name at its longest, and eight refusals */
+#define FW_REPORT_MAX 562u         /* a signed report with names at their longest and eight refusals: see report.c */
 #define FW_SMALL_MAX 131u          /* any other message we send: a filename behind its identifier; the status is 93 */
 #define FW_REQUEST_MAX 16u         /* any request but TransferData: RequestDownload is 11 */
 #define FW_PEERS_MAX 3u            /* clients heard at once, one with blocks: the Primary, a tester, one more */

@@ -165,6 +165,7 @@ void bench_reading(bench *of, uint8_t at, uint16_t did, const uint8_t *octets, u
 void bench_report(bench *of, const uint8_t *octets, uint16_t length)
 {
     fw_link_drop_long(&of->ecu);
+    assert(length <= sizeof of->ecu.report.octets);
     memcpy(of->ecu.report.octets, octets, length);
     of->ecu.report.length = length;
 }

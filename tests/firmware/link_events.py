@@ -19,7 +19,7 @@ READINGS = {
     0xFD02: b"n" * 16,
     0xFD03: b"\x0d\x01",
 }
-REPORT = bytes(range(256)) * 2 + b"report" * 30  # 692 octets: on a classic bus more frames than a block of 64
+REPORT = bytes(range(256)) * 2 + b"report" * 8  # 560 octets: on a classic bus more frames than a block of 64
 OPEN = {"default": "1001", "programming": "1002", "extended": "1003"}
 
 

@@ -117,7 +117,7 @@ static uint32_t describe(const fw_object *object, uint8_t *octets)
         return to.length;
     }
     number(&to, object->signature_count);
-    for (uint8_t i = 0; i < object->signature_count; i++) {
+    for (uint8_t i = 0; i < object->signature_count && i < FW_SIGNATURES_MAX; i++) {
         const fw_signature *signature = &object->signatures[i];
         put(&to, signature->key_id, FW_KEY_ID_LENGTH);
         number(&to, signature->length);

@@ -42,6 +42,7 @@ MADE: Final = ROOT / "build" / "firmware" / "metadata"
 OK: Final = 0
 STORAGE: Final = 0xFFFF
 ROOT_KEYS_MAX: Final = 16  # FW_ROOT_KEYS_MAX
+SIGNATURES_MAX: Final = 8  # FW_SIGNATURES_MAX
 KEY_MAX: Final = 33  # FW_KEY_MAX of profile S
 SIGNATURE_LENGTH: Final = 64  # FW_SIGNATURE_MAX of profile S
 OUT_MAX: Final = 4_096
@@ -122,7 +123,7 @@ def read_by_python(octets: bytes, own: Ecu) -> bytes:
 
 def _signatures(envelope: Envelope) -> bytes:
     said = _numbers(len(envelope.signatures))
-    for signature in envelope.signatures:
+    for signature in envelope.signatures[:SIGNATURES_MAX]:
         held = signature.octets if len(signature.octets) <= SIGNATURE_LENGTH else b""
         said += signature.key_id + _numbers(len(signature.octets)) + held.ljust(SIGNATURE_LENGTH, b"\0")
     return said + sha512(envelope.payload).digest()

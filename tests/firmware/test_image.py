@@ -17,7 +17,7 @@ FIGURES = ROOT / "build" / "firmware" / "figures"
 FLASH_MAX = 35_500  # octets of the core with Ed25519; the aim is 32 KiB
 P256_MAX = 2_900  # more, with P-256
 CRYPTO_MAX = 17 * 1_024
-RAM_MAX = 8_800  # struct fw and the stack at its deepest; the aim is 8 KiB
+RAM_MAX = 8 * 1_024  # struct fw and the stack at its deepest
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import pytest
 from tests.builders import (
     BRAKE,
     CODEC,
+    COORDINATOR,
     DAY,
     HARDWARE,
     NOW,
@@ -22,12 +23,13 @@ from tests.builders import (
     key,
     sealed,
 )
-from tests.firmware.metadata_pair import OER, SLOT_SIZE
+from tests.firmware.metadata_pair import OER, SIGNATURES_MAX, SLOT_SIZE
 from tests.firmware.verify_pair import ENCRYPTED, YEAR, Act, Both, own_entry, swapped
 from uptane.errors import Check, Rejected
 from uptane.link.uds_objects import Object
 from uptane.model.ids import HardwareId, Role, RoleName, VehicleId
 from uptane.model.metadata import ForVehicle
+from uptane.model.reports import Phase
 from uptane.moments import UtcTime
 from uptane.verify.image import installed_image
 from uptane.verify.recheck import recheck
@@ -97,6 +99,22 @@ def test_an_image_may_be_for_several_kinds_of_hardware(ready: Both, hardware: st
     value = replace(image("brakes/app", 5, "x"), hardware=(ids[0], *sorted(ids[1:])), octets=b"", sha512=bytes(64))
     ready.pair.director.assign(BRAKE, CODEC.image(value))
     assert ready.issued() is verdict
+
+
+def test_more_signatures_than_there_is_room_for_are_refused_as_too_long(ready: Both) -> None:
+    """The Python ECU takes as many as the schema: a declared difference."""
+    director = ready.pair.director
+    payload = OER.open(director.targets(), 1 << 20).payload
+    others = [key(f"other {number}") for number in range(SIGNATURES_MAX)]
+    for signers in ([*director.keys[Role.TARGETS], *others], [*others, STRANGER]):
+        assert ready.core.take(Object.DIRECTOR_TARGETS, sealed(payload, signers)) is Check.LENGTH
+        ready.compare()
+    assert ready.core.take(Object.DIRECTOR_TARGETS, sealed(payload, signers) + b"\0") is Check.ENCODING
+    order = OER.open(ready.pair.order(Phase.COMMIT), 1 << 20).payload
+    assert ready.core.order(sealed(order, [COORDINATOR, *others])) is Check.LENGTH
+    assert ready.targets(sealed(payload, [*others[1:], *director.keys[Role.TARGETS]])) is None
+    ready.power_cycle()
+    assert ready.held.director.targets is not None
 
 
 def test_what_runs_may_be_assigned_whatever_its_counter(ready: Both) -> None:
