@@ -28,7 +28,7 @@ from secondary.needs import (
     WriteSlot,
 )
 from sim.firmware_chip import Area, Chip, Entry, Kind, Start, Task
-from sim.firmware_records import INSTALLATION, METADATA, NAMES, PREVIOUS, SLOT_0, TARGETS, Translator, progress
+from sim.firmware_records import INSTALLATION, METADATA, NAMES, PREVIOUS, ROOT, SLOT_0, TARGETS, Translator, progress
 from uptane.errors import BY_CODE
 from uptane.link.can_frame import CanFrame
 from uptane.link.isotp_values import FramesHeard, FramesSent, SendFrames
@@ -190,7 +190,7 @@ class Firmware:
         elif entry.a in METADATA:  # at the first boot it is the Root that the chip was born with
             octets = self.deliveries.whole or self.held[name]
         else:
-            octets = self.translator.said(entry.a, entry.octets)
+            octets = self.translator.said(entry.a, entry.octets, self.held[NAMES[ROOT]])
         self.held[name] = octets
         return Store(name, octets)
 

@@ -13,13 +13,16 @@ from typing import Final
 
 from secondary import refusals, state
 from secondary.needs import TAG_LENGTH, Progress
+from sim.issued import read
 from uptane.errors import BY_CODE
-from uptane.model.ids import Bundle, Filename, Repository
+from uptane.model.ids import Bundle, Filename, Repository, Role
+from uptane.model.metadata import Root
 from uptane.model.reports import EcuState, InstalledImage, Outcome, Phase
 from uptane.model.signed import PublicKey, Scheme
 from uptane.moments import UtcTime
 from uptane.verify import attested, record
 from uptane.verify.installation import Installation
+from uptane.verify.root import role_authority
 from uptane.verify.trusted import PREVIOUS_FILE, ROOT_FILE, TARGETS_FILE, TIME_FILE
 
 _DIRECTOR: Final = f"{Repository.DIRECTOR.value}/"
@@ -39,9 +42,8 @@ _OUTCOMES: Final = tuple(outcome for outcome in Outcome if outcome is not Outcom
 _PHASES: Final = tuple(Phase)
 _SCHEMES: Final = tuple(Scheme)
 _LENGTHS: Final = (32, 33)  # of public keys, by scheme
-KEY_LENGTH: Final = 34  # sizeof(fw_key) of profile S
 # As the C core's machines have it in memory: all of them little-endian.
-_TIME_HEAD: Final = struct.Struct("<QQBB6x")
+_TIME: Final = struct.Struct("<QQBxHI")
 _INSTALLATION: Final = struct.Struct("<10B2xIIIII32sB33s2x")
 _IMAGE: Final = struct.Struct("<B128s3xII32s")
 _PAIR: Final = struct.Struct("<32sI")
@@ -62,19 +64,20 @@ class Translator:
 
     def all(self, records: Mapping[int, bytes]) -> dict[str, bytes]:
         """The records that were found at a boot, by name."""
+        root = self._known.get((ROOT, records.get(ROOT, b"")), self._root)
         found = {
-            NAMES[number]: self._known.get((number, octets)) or self.said(number, octets)
+            NAMES[number]: self._known.get((number, octets)) or self.said(number, octets, root)
             for number, octets in records.items()
             if number < SLOT_0
         }
         return {NAMES[ROOT]: self._root, **found}
 
     @staticmethod
-    def said(number: int, octets: bytes) -> bytes:
-        """A record in the words of the Python core."""
+    def said(number: int, octets: bytes, root: bytes) -> bytes:
+        """A record in the words of the Python core; `root` is the Root that is held beside it."""
         match number:
             case 3:
-                return _time(octets)
+                return _time(octets, root)
             case 4:
                 return record.dump(installation(octets))
             case 7:
@@ -127,11 +130,19 @@ def progress(octets: bytes) -> Progress:
     return Progress(tag, offset)
 
 
-def _time(octets: bytes) -> bytes:
-    """The latest proven time, the one before, and the keys under which it was attested (firmware/core/clock.c)."""
-    time, previous, form, count = _TIME_HEAD.unpack_from(octets)
+def _time(octets: bytes, root: bytes) -> bytes:
+    """The latest proven time, the one before, and the keys under which it was attested (firmware/core/clock.c).
+
+    Keys are told by their places in `root`, the Root that is held beside the record.
+    """
+    time, previous, form, places, _version = _TIME.unpack_from(octets)
     assert form == _FORMAT
-    keys = (octets[_TIME_HEAD.size + place * KEY_LENGTH :][:KEY_LENGTH] for place in range(count))
-    held = frozenset(PublicKey(_SCHEMES[key[0]], key[1 : 1 + _LENGTHS[key[0]]]) for key in keys)
+    file = read(root)
+    held: frozenset[PublicKey] = frozenset()
+    if file is not None and isinstance(file.value, Root):
+        authority = role_authority(file.value, Role.TIME)
+        keys = frozenset() if authority is None else frozenset(authority.keys.values())
+        told = frozenset(key.public for place, key in enumerate(file.value.keys) if places >> place & 1)
+        held = keys & told or keys
     clock = attested.Clock(UtcTime(time), UtcTime(previous), attested=False, floor=UtcTime(0), keys=held)
     return attested.dump(clock)

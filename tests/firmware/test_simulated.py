@@ -1,5 +1,6 @@
 """The C core in the simulator: seeds, found plans and attacks come out with it as they do with the Python core."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -148,6 +149,7 @@ def test_checkers_look_at_what_the_c_core_has_stored(maker: Maker) -> None:
     node = next(iter(world.vehicles["v1"].secondaries.values()))
     assert isinstance(node, FirmwareNode)
     assert {"director/targets", "director/time", "installation", "nonce"} <= set(node.records.names())
+    assert json.loads(node.records.peek("director/time") or b"")["keys"], "under which the time was attested"
     world.checkers.before(node)
     node.records.save("director/targets", b"nothing that was ever issued")
     with pytest.raises(Violated, match="something else as director/targets"):
