@@ -23,7 +23,7 @@ BENCH_ARGS ?=
 SEEDS ?= 1..200
 SIM_ARGS ?=
 ATTACKS_ARGS ?=
-C_SOURCES = $(shell find firmware -name '*.[ch]' | sort)
+C_SOURCES = $(shell find firmware -name '*.[ch]' ! -name fw_codes.h | sort)
 
 .PHONY: help setup demo test check format firmware bench sim attacks generate lock wheel clean
 

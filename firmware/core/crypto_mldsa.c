@@ -135,8 +135,8 @@ static void make_row(work *now, unsigned row, const uint8_t *key, const uint8_t 
     PQCLEAN_DILITHIUM2_CLEAN_polyw1_pack(now->octets, &now->row);
 }
 
-bool fw_mldsa44_signed(const uint8_t key[1312], const uint8_t message[FW_MESSAGE_LENGTH],
-                       const uint8_t signature[FW_MLDSA44_SIGNATURE])
+bool fw_mldsa44_signed(
+    const uint8_t key[1312], const uint8_t message[FW_MESSAGE_LENGTH], const uint8_t signature[FW_MLDSA44_SIGNATURE])
 {
     work now;
     const uint8_t *hints = signature + HINTS;

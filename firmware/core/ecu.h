@@ -19,8 +19,8 @@ fw_check fw_install_prepare_restart(fw *ecu);
 fw_check fw_install_vote(fw *ecu, bool passed, fw_check *blamed);
 fw_check fw_install_follow(fw *ecu);
 fw_check fw_install_obey(fw *ecu, fw_phase phase);
-bool fw_is_unproven(const fw *ecu);  /* a new image runs whose self-test has to be asked at this boot */
-bool fw_is_reverting(const fw *ecu); /* the new image runs still though it was given up */
+bool fw_is_unproven(const fw *ecu);     /* a new image runs whose self-test has to be asked at this boot */
+bool fw_is_reverting(const fw *ecu);    /* the new image runs still though it was given up */
 uint32_t fw_held_octets(const fw *ecu); /* of the assigned image, in the other slot */
 
 /* boot.c: without link and crypto, for boot stubs too */
@@ -31,7 +31,7 @@ fw_check fw_boot(fw_store *store, fw_installation *installation, fw_check *blame
 void fw_count(fw *ecu, fw_check check);      /* count a refusal; store it if its count is worth a write */
 void fw_write_down(fw *ecu, fw_check check); /* one that no task waits for, and report it; FW_OK: a cycle begins */
 fw_check fw_draw_nonce(fw *ecu);
-void fw_settle(fw *ecu);                     /* there is a nonce to be read, and the report says what is */
+void fw_settle(fw *ecu); /* there is a nonce to be read, and the report says what is */
 void fw_load_counters(fw *ecu);
 
 /* watch.c (twin of secondary/watch.py) */

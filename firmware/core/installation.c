@@ -110,8 +110,7 @@ fw_check fw_installation_erase(fw_installation *now, const fw_targets *assigned)
     if (check == FW_OK) {
         check = check_free(now, FW_EVENT_ERASE);
     }
-    if (check == FW_OK &&
-        (holds(now, fw_other(now), &assigned->entry.image) || spent >= FW_ERASES_PER_TARGETS_MAX)) {
+    if (check == FW_OK && (holds(now, fw_other(now), &assigned->entry.image) || spent >= FW_ERASES_PER_TARGETS_MAX)) {
         check = FW_INSTALL_ERASES;
     }
     if (check == FW_OK) {
@@ -152,8 +151,7 @@ static fw_check check_content(const fw_entry *entry, const fw_content *content)
     if (memcmp(content->sha256, entry->image.sha256, FW_SHA256_LENGTH) != 0) {
         return FW_INSTALL_HASH;
     }
-    if (entry->has_sha512 &&
-        (!content->has_sha512 || memcmp(content->sha512, entry->sha512, FW_SHA512_LENGTH) != 0)) {
+    if (entry->has_sha512 && (!content->has_sha512 || memcmp(content->sha512, entry->sha512, FW_SHA512_LENGTH) != 0)) {
         return FW_INSTALL_HASH;
     }
     return FW_OK;
@@ -242,8 +240,8 @@ fw_check fw_installation_obey(fw_installation *now, fw_phase phase)
     return FW_OK;
 }
 
-fw_check fw_installation_start(fw_installation *now, const fw_targets *assigned, const fw_content *content,
-                               bool attested)
+fw_check
+fw_installation_start(fw_installation *now, const fw_targets *assigned, const fw_content *content, bool attested)
 {
     if (fw_next_state(now->state, FW_EVENT_START) == FW_NO_STATE) {
         return FW_INSTALL_STATE;

@@ -26,11 +26,11 @@ typedef struct {
 typedef struct {
     uint8_t format, state, outcome, home, running, last_phase;
     uint8_t has_bundle;
-    uint8_t known[2];          /* whether `images` says what the slot holds */
+    uint8_t known[2]; /* whether `images` says what the slot holds */
     uint8_t rolled_back_count;
     uint32_t targets_version, released_counter, boots, erases, erases_under;
     uint8_t bundle[FW_BUNDLE_LENGTH];
-    fw_key coordinator;        /* scheme FW_NO_KEY: none */
+    fw_key coordinator; /* scheme FW_NO_KEY: none */
     fw_image images[2];
     fw_tried rolled_back[FW_ROLLED_BACK_MAX]; /* oldest first */
 } fw_installation;
@@ -43,8 +43,14 @@ typedef struct {
     uint8_t sha512[FW_SHA512_LENGTH];
 } fw_content;
 
-static inline uint8_t fw_other(const fw_installation *now) { return (uint8_t)(1u - now->home); }
-static inline const fw_image *fw_running_image(const fw_installation *now) { return &now->images[now->running]; }
+static inline uint8_t fw_other(const fw_installation *now)
+{
+    return (uint8_t)(1u - now->home);
+}
+static inline const fw_image *fw_running_image(const fw_installation *now)
+{
+    return &now->images[now->running];
+}
 
 static inline const fw_image *fw_other_image(const fw_installation *now)
 {
@@ -62,8 +68,8 @@ fw_check fw_installation_write(fw_installation *now);
 fw_check fw_installation_prepare(fw_installation *now, const fw_targets *assigned, const fw_content *content);
 void fw_installation_follow(fw_installation *now, const fw_targets *assigned);
 fw_check fw_installation_obey(fw_installation *now, fw_phase phase);
-fw_check fw_installation_start(fw_installation *now, const fw_targets *assigned, const fw_content *content,
-                               bool attested);
+fw_check
+fw_installation_start(fw_installation *now, const fw_targets *assigned, const fw_content *content, bool attested);
 void fw_installation_boot(fw_installation *now); /* `running` is the slot to boot */
 fw_check fw_installation_vote(fw_installation *now, bool passed);
 fw_check fw_installation_confirm(fw_installation *now);

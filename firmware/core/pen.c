@@ -1,4 +1,5 @@
-/* Writing flash in whole units (pen.h; twin of nothing: Python's files take octets as they come). */
+/* Writing flash in whole units (pen.h): what the files of uptane/shell/files.py and secondary/shell/slots.py do by
+ * themselves, for those take octets as they come. */
 #include "pen.h"
 
 #include <string.h>

@@ -44,8 +44,8 @@ static bool is_whole(const fw_installation *all)
     bool at_rest = all->state == FW_IDLE || all->state == FW_RELEASED;
     return all->format == FW_INSTALLATION_FORMAT && all->state <= FW_RELEASED && all->outcome <= FW_UNBOOTABLE &&
            all->home <= 1 && all->running <= 1 && (all->last_phase <= FW_RELEASE || all->last_phase == FW_NO_PHASE) &&
-           is_image(all, 0) && is_image(all, 1) &&
-           all->known[all->home] && all->known[all->running] && /* a slot that boots holds what is known */
+           is_image(all, 0) && is_image(all, 1) && all->known[all->home] &&
+           all->known[all->running] && /* a slot that boots holds what is known */
            (at_rest || (all->has_bundle && all->known[fw_other(all)]));
 }
 

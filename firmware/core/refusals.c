@@ -41,8 +41,9 @@ bool fw_refusals_count(fw_refusals *refusals, fw_check check)
                 return false;
             }
             refusals->kinds--;
-            memmove(&refusals->of[gone], &refusals->of[gone + 1],
-                    (size_t)(refusals->kinds - gone) * sizeof refusals->of[0]);
+            memmove(
+                &refusals->of[gone], &refusals->of[gone + 1],
+                (size_t)(refusals->kinds - gone) * sizeof refusals->of[0]);
         }
         at = refusals->kinds++;
         refusals->of[at].check = check;

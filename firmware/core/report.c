@@ -16,7 +16,7 @@
 #define HEAD_LENGTH (2u + FW_KEY_ID_LENGTH + 1u + SIGNATURE_LENGTH) /* one signature, before the payload's length */
 #define SHORT_MAX 127u
 #define TAG_REPORT 0x84u
-/* What a report says at its longest: three octets up to its level; three names, each behind an octet; counter, versions,
+/* What a report says at its longest: three octets up to its level; three names, each behind one; counter, versions,
  * the released counter and the image's two numbers; state and outcome; bundle and hash; the filename behind two octets;
  * two times; refusals of six octets behind their quantity. */
 #define PAYLOAD_MAX                                                                                                  \

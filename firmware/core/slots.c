@@ -10,8 +10,8 @@
 
 #define FORMAT 1u
 #define RECORD offsetof(fw_progress, present)
-#define PIECE 128u    /* read at once: on the stack */
-#define BREATH 1024u  /* hashed between two breaths: 2 ms on a small controller */
+#define PIECE 128u   /* read at once: on the stack */
+#define BREATH 1024u /* hashed between two breaths: 2 ms on a small controller */
 
 _Static_assert(offsetof(fw_progress, next_offset) == 4 && RECORD == 8 + FW_SHA256_LENGTH, "the record is as described");
 

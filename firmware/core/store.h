@@ -43,17 +43,17 @@ typedef enum {
 typedef struct {
     uint32_t offset[FW_RECORDS]; /* of the newest record's octets in the state area; 0: none */
     uint16_t length[FW_RECORDS];
-    uint32_t end;                /* where the next record goes */
-    uint32_t base, limit;        /* of the half in use */
-    uint32_t sequence;           /* of it */
-    uint16_t damaged;            /* bit per record: a newer copy cannot be read; FW_RECORDS: nor whose it is */
+    uint32_t end;         /* where the next record goes */
+    uint32_t base, limit; /* of the half in use */
+    uint32_t sequence;    /* of it */
+    uint16_t damaged;     /* bit per record: a newer copy cannot be read; FW_RECORDS: nor whose it is */
     struct {
         bool open;
         uint8_t name;
         uint16_t length;
         uint32_t start, crc;
         fw_pen pen;
-    } writing;                   /* of the record that was begun */
+    } writing; /* of the record that was begun */
     fw_port *port;
 } fw_store;
 
@@ -76,7 +76,13 @@ bool fw_store_end(fw_store *store);
 
 /* Read a part of a record; false if it is not there or shorter. */
 bool fw_store_get(const fw_store *store, fw_record record, uint16_t offset, void *octets, uint16_t length);
-static inline uint16_t fw_store_length(const fw_store *store, fw_record record) { return store->length[record]; }
-static inline bool fw_store_has(const fw_store *store, fw_record record) { return store->offset[record] != 0; }
+static inline uint16_t fw_store_length(const fw_store *store, fw_record record)
+{
+    return store->length[record];
+}
+static inline bool fw_store_has(const fw_store *store, fw_record record)
+{
+    return store->offset[record] != 0;
+}
 
 #endif

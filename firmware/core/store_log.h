@@ -9,10 +9,10 @@
 #define FW_STORE_CRC_LENGTH 4u
 #define FW_STORE_FORMAT 1u
 #define FW_STORE_HEAD 0x3Fu
-#define FW_STORE_HEADS 2u     /* should flash lose one, the half is not lost with it */
+#define FW_STORE_HEADS 2u /* should flash lose one, the half is not lost with it */
 #define FW_STORE_DELETION 0x40u
 #define FW_STORE_CRC 0xFFFFFFFFu /* to begin with; complemented at the end */
-#define FW_STORE_CRC_FROM 4u  /* octets of the prefix that the record's CRC covers: not where it lies */
+#define FW_STORE_CRC_FROM 4u     /* octets of the prefix that the record's CRC covers: not where it lies */
 
 /* store_scan.c */
 uint32_t fw_store_half(const fw_store *store);                  /* octets of a half */

@@ -1,7 +1,8 @@
 /* What the fuzz targets share: a board in memory with the facts of an ECU, and an input that is read piece by piece.
  *
- * A target is started as `fuzz_NAME --facts=FILE CORPUS...`; the facts are written by firmware/tools/facts.py. Signatures are
- * not computed here (signed.c): what a fuzzer invents would never pass, and nothing behind them would be tried.
+ * A target is started as `fuzz_NAME --facts=FILE CORPUS...`; the facts are written by firmware/tools/facts.py.
+ * Signatures are not computed here (signed.c): what a fuzzer invents would never pass, and nothing behind them would be
+ * tried.
  */
 #ifndef FW_FUZZ_H
 #define FW_FUZZ_H

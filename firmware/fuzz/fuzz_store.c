@@ -1,4 +1,5 @@
-/* Any octets where the records lie: the ECU boots with what can be read, or says that it cannot; what it stores then is there.
+/* Any octets where the records lie: the ECU boots with what can be read, or says that it cannot; what it stores then is
+ * there.
  *
  * An input is what the state area begins with; the rest of it is blank.
  */

@@ -25,8 +25,8 @@ typedef enum { FW_UP, FW_NO_ROOT, FW_NO_INSTALLATION, FW_NO_STORAGE } fw_start;
 
 typedef enum { FW_PASSED, FW_FAILED, FW_DEAD } fw_verdict;
 
-/* Decide which slot boots, durably, before it does (twin of install.boot). For a boot stub, which then starts that slot;
- * or called by fw_power_up itself when `booted` there is negative. */
+/* Decide which slot boots, durably, before it does (twin of install.boot). For a boot stub, which then starts that
+ * slot; or called by fw_power_up itself when `booted` there is negative. */
 fw_start fw_choose_slot(fw_port *port, const fw_facts *facts, uint8_t *slot);
 
 /* Begin with what is durable. `booted`: the slot that the boot stub chose and started, or -1 if there is no boot stub

@@ -116,7 +116,7 @@ typedef uint16_t fw_check;
 #define FW_PUBLISH_KEYS ((fw_check)0x0F06) /* wire/publish: the server holds too few keys of an online role */
 #define FW_PUBLISH_EMPTY ((fw_check)0x0F07) /* wire/publish: nothing, or the same role twice, is submitted */
 
-/* Whether what it stops is mere misuse of the link, which gives way to graver refusals in a report. */
+/* Whether it stops mere misuse of the link, which gives way to graver refusals in a report. */
 static inline bool fw_is_misuse(fw_check check)
 {
     return check == FW_INSTALL_ENCRYPTED || check == FW_INSTALL_ERASES || check == FW_INSTALL_STATE || check == FW_LINK_INTERLOCK || check == FW_LINK_SESSION || check == FW_LINK_BUSY || check == FW_LINK_SEQUENCE || check == FW_STATE_DAMAGED || check == FW_PUBLISH_EMPTY;

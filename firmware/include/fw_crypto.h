@@ -11,8 +11,12 @@
 
 #include "fw_facts.h"
 
-typedef struct { uint64_t opaque[13]; } fw_sha256; /* the library's context; asserted in crypto.c */
-typedef struct { uint64_t opaque[26]; } fw_sha512;
+typedef struct {
+    uint64_t opaque[13];
+} fw_sha256; /* the library's context; asserted in crypto.c */
+typedef struct {
+    uint64_t opaque[26];
+} fw_sha512;
 
 void fw_sha256_start(fw_sha256 *hash);
 void fw_sha256_add(fw_sha256 *hash, const void *octets, size_t length);

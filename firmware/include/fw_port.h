@@ -1,7 +1,7 @@
 /* What a board supplies: a handful of functions. docs/porting.md tells how to write them for a new board.
  *
- * Everything is synchronous. Whatever a function here has returned for is done: flash is written, frames are queued. The
- * core calls no other function of the outside, allocates nothing, and reads no clock but `fw_port_breathe`.
+ * Everything is synchronous. Whatever a function here has returned for is done: flash is written, frames are queued.
+ * The core calls no other function of the outside, allocates nothing, and reads no clock but `fw_port_breathe`.
  */
 #ifndef FW_PORT_H
 #define FW_PORT_H
@@ -27,7 +27,8 @@ const fw_geometry *fw_port_geometry(fw_port *port);
 /* Erase one page; `offset` is its first octet. Erased octets read 0xFF. False: the page could not be erased. */
 bool fw_port_erase(fw_port *port, fw_area area, uint32_t offset);
 
-/* Program `length` octets; `offset` and `length` are multiples of the unit. False: it failed, or reads back otherwise. */
+/* Program `length` octets; `offset` and `length` are multiples of the unit. False: it failed, or reads back otherwise.
+ */
 bool fw_port_write(fw_port *port, fw_area area, uint32_t offset, const uint8_t *octets, uint32_t length);
 
 /* Read; any offset and length within the area. Cannot fail. */
@@ -36,9 +37,9 @@ void fw_port_read(fw_port *port, fw_area area, uint32_t offset, uint8_t *octets,
 /* --------------------------------------------------------------------------------------------------------- CAN */
 
 typedef struct {
-    uint32_t id;      /* 29 bits */
-    uint8_t length;   /* 0 to 8, or with fd one of 12, 16, 20, 24, 32, 48, 64 */
-    bool fd;          /* CAN FD, and then with bit-rate switch */
+    uint32_t id;    /* 29 bits */
+    uint8_t length; /* 0 to 8, or with fd one of 12, 16, 20, 24, 32, 48, 64 */
+    bool fd;        /* CAN FD, and then with bit-rate switch */
     uint8_t data[64];
 } fw_frame;
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define HEAD 9u     /* magic, version, length */
+#define HEAD 9u /* magic, version, length */
 #define VERSION 1u
 #define CRC 4u
 #define ADDRESS_MAX 239u

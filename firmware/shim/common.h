@@ -37,7 +37,7 @@ static inline void fw_shim_put64(uint8_t *octets, uint64_t number)
 }
 
 #define MBEDTLS_GET_UINT32_BE(octets, at) fw_shim_get32((octets) + (at))
-#define MBEDTLS_GET_UINT64_BE(octets, at) \
+#define MBEDTLS_GET_UINT64_BE(octets, at)                                                                              \
     ((uint64_t)fw_shim_get32((octets) + (at)) << 32 | fw_shim_get32((octets) + (at) + 4))
 #define MBEDTLS_PUT_UINT32_BE(number, octets, at) fw_shim_put32((octets) + (at), (number))
 #define MBEDTLS_PUT_UINT64_BE(number, octets, at) fw_shim_put64((octets) + (at), (number))

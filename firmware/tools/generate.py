@@ -40,7 +40,7 @@ def header() -> str:
     return (
         _HEAD
         + "\n".join(lines)
-        + "\n\n/* Whether what it stops is mere misuse of the link, which gives way to graver refusals in a report. */\n"
+        + "\n\n/* Whether it stops mere misuse of the link, which gives way to graver refusals in a report. */\n"
         + f"static inline bool fw_is_misuse(fw_check check)\n{{\n    return {misuse};\n}}\n"
         + "\n/* Whether this software knows a check of this code. */\n"
         + f"static inline bool fw_is_check(fw_check check)\n{{\n    return {known};\n}}\n\n#endif\n"

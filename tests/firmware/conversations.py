@@ -4,7 +4,7 @@ Each step is a word and two numbers; what they mean depends on the word. Whateve
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from secondary.needs import Verdict
 from tests.builders import BRAKE, DAY, STRANGER, Pair, image, key
@@ -107,7 +107,14 @@ class Talk:
 
     def time(self, who: int, what: int) -> None:
         nonce = self.client(who).read(Did.NONCE)
-        changes = ({}, {}, {}, {"nonce": b"o" * 16}, {"time": UtcTime(self.pair.now - 9)}, {"signers": [STRANGER]})
+        changes: tuple[dict[str, Any], ...] = (
+            {},
+            {},
+            {},
+            {"nonce": b"o" * 16},
+            {"time": UtcTime(self.pair.now - 9)},
+            {"signers": [STRANGER]},
+        )
         self.client(who).put(Object.ATTESTATION, self.pair.attestation(**{"nonce": nonce, **changes[what % 6]}))
 
     def targets(self, who: int, what: int) -> None:
@@ -123,7 +130,14 @@ class Talk:
 
     def order(self, who: int, what: int) -> None:
         phase = _PHASES[what % len(_PHASES)]
-        changes = ({}, {}, {}, {"bundle": Bundle(bytes(32))}, {"targets_version": 1}, {"signers": [STRANGER]})
+        changes: tuple[dict[str, Any], ...] = (
+            {},
+            {},
+            {},
+            {"bundle": Bundle(bytes(32))},
+            {"targets_version": 1},
+            {"signers": [STRANGER]},
+        )
         self.client(who).put(Object.ORDER, self.pair.order(phase, **changes[what // 4 % 6]))
 
     def image(self, who: int, what: int) -> None:

@@ -78,16 +78,23 @@ def fuzz(
     target: str, folder: Path, *options: str, seeds: Sequence[bytes] | None = None
 ) -> subprocess.CompletedProcess[str]:
     program = FUZZ / f"fuzz_{target}"
-    if not program.exists():
-        pytest.skip(f"{program} is not built: make -C firmware -f fuzz/fuzz.mk fuzz")
+    assert program.exists(), f"{program} is not built: make firmware"
     honest = Seeds()
     corpus = Path(mkdtemp(dir=folder))
     for number, octets in enumerate(honest.of(target) if seeds is None else seeds):
         (corpus / str(number)).write_bytes(octets)
     (folder / "facts").write_bytes(honest.facts)
-    command = [program, f"--facts={folder / 'facts'}", f"-artifact_prefix={folder}/", "-seed=1", "-max_len=4096"]
+    command: list[object] = [
+        program,
+        f"--facts={folder / 'facts'}",
+        f"-artifact_prefix={folder}/",
+        "-seed=1",
+        "-max_len=4096",
+    ]
     command += [*options, corpus]
-    return subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=100)
+    return subprocess.run(
+        [str(word) for word in command], check=False, cwd=folder, capture_output=True, text=True, timeout=100
+    )
 
 
 @pytest.mark.parametrize("target", TARGETS)

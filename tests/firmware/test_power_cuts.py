@@ -20,8 +20,7 @@ OLD = CoreBoard.octets_of("brakes/app-1", 1)
 
 @pytest.fixture(autouse=True, scope="module")
 def library() -> None:
-    if not LIBRARY.exists():
-        pytest.skip(f"{LIBRARY} is not built: make firmware")
+    assert LIBRARY.exists(), f"{LIBRARY} is not built: make firmware"
     CoreBoard.library = Library(str(LIBRARY))
 
 

@@ -42,8 +42,7 @@ ATTACKS = (
 
 @pytest.fixture(scope="module")
 def maker() -> Maker:
-    if not LIBRARY.exists():
-        pytest.skip(f"{LIBRARY} is not built: make firmware")
+    assert LIBRARY.exists(), f"{LIBRARY} is not built: make firmware"
     return maker_of(LIBRARY)
 
 

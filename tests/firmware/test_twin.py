@@ -28,8 +28,7 @@ SUITES = ("flash", "transaction", "time_and_reports", "hostile_bus", "full")
 
 @pytest.fixture(autouse=True, scope="module")
 def library() -> None:
-    if not LIBRARY.exists():
-        pytest.skip(f"{LIBRARY} is not built: make firmware")
+    assert LIBRARY.exists(), f"{LIBRARY} is not built: make firmware"
     TwinBoard.library = Library(str(LIBRARY))
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
 from firmware.tools.facts import BoardFacts, encode
 from secondary.ecu import Secondary
@@ -151,12 +152,8 @@ class TwinBoard(Board):
 
     def _handled(self, machine: Secondary, event: Event) -> Sequence[Effect]:
         """The Python core offers blocks as short as the C core's."""
-        before = uds_server.BLOCK_LENGTH_MAX
-        uds_server.BLOCK_LENGTH_MAX = BLOCK_MAX
-        try:
+        with mock.patch.object(uds_server, "BLOCK_LENGTH_MAX", BLOCK_MAX):
             return machine.handle(event, Instant(self.now))
-        finally:
-            uds_server.BLOCK_LENGTH_MAX = before
 
     # -------------------------------------------------------------------------------------------------- comparing
 

@@ -26,14 +26,14 @@ typedef enum {
     FW_NOTE_TRAFFIC = 4,   /* a: messages, b: faults */
     FW_NOTE_SELF_TEST = 5, /* a: slot */
     FW_NOTE_RESTART = 6,
-    FW_NOTE_TASK = 7,      /* from here to DELETED: witness.c */
+    FW_NOTE_TASK = 7, /* from here to DELETED: witness.c */
     FW_NOTE_DONE = 8,
     FW_NOTE_STORING = 9,
     FW_NOTE_STORED = 10,
     FW_NOTE_DELETING = 11,
     FW_NOTE_DELETED = 12,
-    FW_NOTE_READ = 13,     /* a: area, a slot, b: offset; octets: a word, how many; reads in a row are one entry */
-    FW_NOTE_FAILED = 14    /* a: area, b: offset: flash did not do as told */
+    FW_NOTE_READ = 13,  /* a: area, a slot, b: offset; octets: a word, how many; reads in a row are one entry */
+    FW_NOTE_FAILED = 14 /* a: area, b: offset: flash did not do as told */
 } fw_note;
 
 void fw_host_note(fw_port *port, uint32_t kind, uint32_t a, uint32_t b, const void *octets, uint32_t length);
@@ -56,14 +56,14 @@ typedef struct {
 struct fw_port {
     fw_geometry geometry;
     fw_host_flash flash[FW_HOST_AREAS];
-    uint32_t endurance;  /* erases that a page stands; 0: any number */
+    uint32_t endurance; /* erases that a page stands; 0: any number */
     uint64_t dice;
     uint64_t operations; /* of flash, ever: pages erased and writes */
     uint64_t cut_at;     /* power fails during this one; 0: never */
     uint32_t abuses;
     uint8_t *log;
     size_t log_length, log_max;
-    size_t log_read;      /* where an entry of a read begins that may go on, plus one; 0: none */
+    size_t log_read; /* where an entry of a read begins that may go on, plus one; 0: none */
     fw_interlock interlock;
     uint64_t now, breath; /* instant; how far it goes on with every breath */
     uint32_t room;        /* frames that the bus takes now; UINT32_MAX: any number */
@@ -75,8 +75,8 @@ struct fw_port {
 };
 
 /* Made with facts as firmware/tools/facts.py writes them; NULL: they are none. */
-fw_port *fw_host_create(const uint8_t *facts, uint32_t length, uint32_t page, uint32_t unit, uint32_t slot_size,
-                        uint32_t state_size);
+fw_port *fw_host_create(
+    const uint8_t *facts, uint32_t length, uint32_t page, uint32_t unit, uint32_t slot_size, uint32_t state_size);
 void fw_host_destroy(fw_port *port);
 fw *fw_host_ecu(fw_port *port);
 fw_facts *fw_host_facts(fw_port *port);
@@ -112,7 +112,7 @@ uint32_t fw_host_abuses(const fw_port *port);
 uint32_t fw_host_erases(const fw_port *port, uint8_t area, uint32_t page);
 void fw_host_read(const fw_port *port, uint8_t area, uint32_t offset, uint8_t *octets, uint32_t length);
 void fw_host_load(fw_port *port, uint8_t area, const uint8_t *octets, uint32_t length); /* units of FF are blank */
-void fw_host_damage(fw_port *port, uint8_t area, uint32_t offset, uint8_t flip); /* bits of one octet */
+void fw_host_damage(fw_port *port, uint8_t area, uint32_t offset, uint8_t flip);        /* bits of one octet */
 uint32_t fw_host_size(const fw_port *port);
 void fw_host_save(const fw_port *port, uint8_t *snapshot);
 void fw_host_restore(fw_port *port, const uint8_t *snapshot);

@@ -7,8 +7,8 @@
 
 #define GARBAGE 0xA5 /* RAM after power-up: a core that reads what it never wrote shows itself */
 
-fw_port *fw_host_create(const uint8_t *facts, uint32_t length, uint32_t page, uint32_t unit, uint32_t slot_size,
-                        uint32_t state_size)
+fw_port *fw_host_create(
+    const uint8_t *facts, uint32_t length, uint32_t page, uint32_t unit, uint32_t slot_size, uint32_t state_size)
 {
     fw_port *port = calloc(1, sizeof *port);
     if (port == NULL) {

@@ -1,6 +1,6 @@
-/* What the core does, told by name: which task it takes, which record it stores or deletes, between the octets that reach
- * the flash; and how the ECU looks from outside. For whoever compares it with its Python twin, or checks it in the
- * simulator; no board has this.
+/* What the core does, told by name: which task it takes, which record it stores or deletes, between the octets that
+ * reach the flash; and how the ECU looks from outside. For whoever compares it with its Python twin, or checks it in
+ * the simulator; no board has this.
  *
  * The linker leads these calls here (-Wl,--wrap=NAME for every __wrap_NAME below); the real function does the work.
  */
@@ -23,7 +23,8 @@ bool __wrap_fw_store_add(fw_store *store, const void *octets, uint16_t length);
 bool __wrap_fw_store_end(fw_store *store);
 
 uint16_t fw_host_report(const fw_port *port, uint8_t octets[FW_REPORT_MAX]);
-uint8_t fw_host_refusals(const fw_port *port, uint16_t checks[FW_REFUSAL_KINDS_MAX], uint32_t counts[FW_REFUSAL_KINDS_MAX]);
+uint8_t
+fw_host_refusals(const fw_port *port, uint16_t checks[FW_REFUSAL_KINDS_MAX], uint32_t counts[FW_REFUSAL_KINDS_MAX]);
 uint32_t fw_host_record(fw_port *port, uint8_t record, uint8_t octets[PARTS_MAX]);
 
 static struct {
@@ -35,8 +36,9 @@ static struct {
 fw_nrc __wrap_fw_do(fw *ecu, const fw_task *task)
 {
     uint32_t option = task->kind == FW_BEGIN_IMAGE ? task->offset : task->option;
-    fw_host_note(ecu->port, FW_NOTE_TASK, (uint32_t)task->kind, option, task->octets,
-                 task->kind == FW_WRITE_BLOCK ? task->length : 0);
+    fw_host_note(
+        ecu->port, FW_NOTE_TASK, (uint32_t)task->kind, option, task->octets,
+        task->kind == FW_WRITE_BLOCK ? task->length : 0);
     fw_nrc nrc = __real_fw_do(ecu, task);
     fw_host_note(ecu->port, FW_NOTE_DONE, (uint32_t)nrc, ecu->latest_refusal, NULL, 0);
     return nrc;
@@ -91,7 +93,8 @@ uint16_t fw_host_report(const fw_port *port, uint8_t octets[FW_REPORT_MAX])
 }
 
 /* What was refused and how often; how many kinds. */
-uint8_t fw_host_refusals(const fw_port *port, uint16_t checks[FW_REFUSAL_KINDS_MAX], uint32_t counts[FW_REFUSAL_KINDS_MAX])
+uint8_t
+fw_host_refusals(const fw_port *port, uint16_t checks[FW_REFUSAL_KINDS_MAX], uint32_t counts[FW_REFUSAL_KINDS_MAX])
 {
     for (uint8_t i = 0; i < port->ecu.refusals.kinds; i++) {
         checks[i] = port->ecu.refusals.of[i].check;

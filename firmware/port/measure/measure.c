@@ -26,7 +26,7 @@
 #define SLOT_SIZE 524288u /* holds nothing; reads as zeros */
 #define LOOPS 100000u
 #define PAINT 0xA5A5A5A5u
-#define MARGIN 64u        /* octets of the stack that main itself may be using when it is painted */
+#define MARGIN 64u /* octets of the stack that main itself may be using when it is painted */
 
 struct fw_port {
     uint64_t now;
@@ -154,7 +154,8 @@ static void calibrate(void)
 
 static void paint(void)
 {
-    for (volatile uint32_t *word = &stack_bottom; (uint32_t)word < (uint32_t)__builtin_frame_address(0) - MARGIN; word++) {
+    for (volatile uint32_t *word = &stack_bottom; (uint32_t)word < (uint32_t)__builtin_frame_address(0) - MARGIN;
+         word++) {
         *word = PAINT;
     }
 }
@@ -183,7 +184,7 @@ static void play(void)
 {
     uint32_t part = 0;
     uint32_t before = SYST_VALUE;
-    for (const uint8_t *at = script; *at != SCRIPT_END; ) {
+    for (const uint8_t *at = script; *at != SCRIPT_END;) {
         if (*at == SCRIPT_FRAME) {
             hear(at + 1);
             at += 9;

@@ -6,9 +6,9 @@
 #include "fw_port.h"
 
 struct fw_port {
-    int flash;      /* a file of the host */
-    bool restarts;  /* told to, once what was sent has left */
-    int to_test;    /* the slot whose self-test is to run; -1: none */
+    int flash;     /* a file of the host */
+    bool restarts; /* told to, once what was sent has left */
+    int to_test;   /* the slot whose self-test is to run; -1: none */
 };
 
 bool flash_open(fw_port *port);

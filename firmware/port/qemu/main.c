@@ -8,8 +8,8 @@
 
 extern const uint8_t image_length[]; /* an address that is a number, by the linker */
 
-__attribute__((section(".mark"), used)) const image_mark image = {
-    .magic = BOARD_IMAGE_MAGIC, .length = (uint32_t)image_length, .version = VERSION_TEXT};
+__attribute__((section(".mark"), used))
+const image_mark image = {.magic = BOARD_IMAGE_MAGIC, .length = (uint32_t)image_length, .version = VERSION_TEXT};
 
 static fw_facts facts;
 static fw_port port;

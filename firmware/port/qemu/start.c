@@ -38,9 +38,14 @@ void start_uart0(void)
 }
 
 __attribute__((section(".vectors"), used)) static const handler vectors[VECTORS] = {
-    [0] = (handler)start_stack_top, [1] = (handler)start_reset, [2 ... 10] = (handler)start_stopped,
-    [11 ... 14] = start_unused,     [15] = start_tick,          [16 ... UART0_VECTOR - 1] = start_unused,
-    [UART0_VECTOR] = start_uart0,   [UART0_VECTOR + 1 ... VECTORS - 1] = start_unused,
+    [0] = (handler)start_stack_top,
+    [1] = (handler)start_reset,
+    [2 ... 10] = (handler)start_stopped,
+    [11 ... 14] = start_unused,
+    [15] = start_tick,
+    [16 ... UART0_VECTOR - 1] = start_unused,
+    [UART0_VECTOR] = start_uart0,
+    [UART0_VECTOR + 1 ... VECTORS - 1] = start_unused,
 };
 
 _Noreturn void start_reset(void)
