@@ -19,8 +19,8 @@
 /* What a report says at its longest: three octets up to its level; three names, each behind one; counter, versions,
  * the released counter and the image's two numbers; state and outcome; bundle and hash; the filename behind two octets;
  * two times; refusals of six octets behind their quantity. */
-#define PAYLOAD_MAX                                                                                                  \
-    (3u + 3u * (1u + FW_NAME_MAX) + 6u * 4u + 2u + FW_BUNDLE_LENGTH + FW_SHA256_LENGTH + 2u + FW_FILENAME_MAX +      \
+#define PAYLOAD_MAX                                                                                                    \
+    (3u + 3u * (1u + FW_NAME_MAX) + 6u * 4u + 2u + FW_BUNDLE_LENGTH + FW_SHA256_LENGTH + 2u + FW_FILENAME_MAX +        \
      2u * 8u + 2u + FW_REFUSAL_KINDS_MAX * 6u)
 _Static_assert(HEAD_LENGTH + 3u + PAYLOAD_MAX == FW_REPORT_MAX, "a report is of another length");
 
