@@ -37,6 +37,7 @@ FIGURES: Final = ROOT / "build" / "firmware" / "figures"
 PARTS: Final = {"link", "ASN.1", "verification", "slots and records", "transaction"}
 PROFILES: Final = (
     ("ed25519", "profile S with Ed25519", 32 * 1024),
+    ("small", "profile S with a small Ed25519 (CRYPTO=small)", 32 * 1024),
     ("p256", "profile S with Ed25519 and P-256", 36 * 1024),
     ("h", "profile H with ML-DSA-44", None),
 )

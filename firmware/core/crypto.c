@@ -1,14 +1,13 @@
-/* Hashes and Ed25519, carried to the libraries that sources.toml names (twin of uptane/crypto.py).
+/* Hashes, carried to the library that sources.toml names, and what a key of Ed25519 is (twin of uptane/crypto.py).
  *
- * What holds: a key has one encoding and is none if it is of small order, since anybody can sign for such a key; s is
- * below the group's order; R is compared octet by octet, without a cofactor. So this ECU and every other of the
- * vehicle judge a signature alike. No curve arithmetic is written here.
+ * What holds, whichever library verifies: a key has one encoding and is none if it is of small order, since anybody can
+ * sign for such a key; s is below the group's order; R is compared octet by octet, without a cofactor. So this ECU and
+ * every other of the vehicle judge a signature alike. No curve arithmetic is written here.
  */
 #include <string.h>
 
 #include <mbedtls/sha256.h>
 #include <mbedtls/sha512.h>
-#include <monocypher.h>
 
 #include "crypto_schemes.h"
 #include "fw_crypto.h"
@@ -69,38 +68,6 @@ bool fw_same(const void *a, const void *b, size_t length)
 
 /* -------------------------------------------------------------------------------------------------------- Ed25519 */
 
-typedef struct {
-    crypto_sign_ctx_abstract context; /* first: the library hands its address to the functions below */
-    fw_sha512 hash;
-} ed25519_context;
-
-static void sha512_of(uint8_t digest[64], const uint8_t *octets, size_t length)
-{
-    fw_sha512 hash;
-    fw_sha512_start(&hash);
-    fw_sha512_add(&hash, octets, length);
-    fw_sha512_end(&hash, digest);
-    crypto_wipe(&hash, sizeof hash);
-}
-
-static void context_start(void *context)
-{
-    fw_sha512_start(&((ed25519_context *)context)->hash);
-}
-
-static void context_add(void *context, const uint8_t *octets, size_t length)
-{
-    fw_sha512_add(&((ed25519_context *)context)->hash, octets, length);
-}
-
-static void context_end(void *context, uint8_t digest[64])
-{
-    fw_sha512_end(&((ed25519_context *)context)->hash, digest);
-}
-
-static const crypto_sign_vtable with_sha512 = {sha512_of, context_start, context_add, context_end,
-                                               sizeof(ed25519_context)};
-
 /* The y of the two points of order eight. Those of lower order are 0, 1 and p - 1. */
 static const uint8_t ORDER_8_Y[2][32] = {
     {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
@@ -109,8 +76,8 @@ static const uint8_t ORDER_8_Y[2][32] = {
      0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
 };
 
-/* Whether the y of a key is below p and of no point of small order. Its last octet comes without the sign of x. */
-static bool is_sound_y(const uint8_t key[32])
+/* Its last octet comes with the sign of x. */
+bool fw_is_ed25519_key(const uint8_t key[32])
 {
     uint8_t y[32];
     memcpy(y, key, 32);
@@ -125,31 +92,6 @@ static bool is_sound_y(const uint8_t key[32])
         ones &= y[i];
     }
     return !(zeros == 0 && y[0] <= 1) && !(ones == 0xFF && y[0] >= 0xEC); /* 0 and 1; p - 1 = ..EC, and p and above */
-}
-
-/* Not made part of their callers, so that theirs are not the larger frames under all that is called here. */
-#define APART __attribute__((noinline))
-
-APART bool fw_ed25519_signed(const uint8_t key[32], const uint8_t message[FW_MESSAGE_LENGTH],
-                             const uint8_t signature[64])
-{
-    if (!is_sound_y(key)) {
-        return false;
-    }
-    ed25519_context check;
-    crypto_check_init_custom_hash(&check.context, signature, key, &with_sha512);
-    crypto_check_update(&check.context, message, FW_MESSAGE_LENGTH);
-    return crypto_check_final(&check.context) == 0;
-}
-
-APART void fw_sign(uint8_t signature[64], const fw_facts *facts, const uint8_t message[FW_MESSAGE_LENGTH])
-{
-    ed25519_context sign;
-    crypto_sign_init_first_pass_custom_hash(&sign.context, facts->seed, facts->public_key, &with_sha512);
-    crypto_sign_update(&sign.context, message, FW_MESSAGE_LENGTH);
-    crypto_sign_init_second_pass(&sign.context);
-    crypto_sign_update(&sign.context, message, FW_MESSAGE_LENGTH);
-    crypto_sign_final(&sign.context, signature);
 }
 
 /* ------------------------------------------------------------------------------------------------------ any scheme */

@@ -15,7 +15,7 @@ TARGETS := $(patsubst fuzz/%.c,$(FUZZ)/%,$(wildcard fuzz/fuzz_*.c))
 
 fuzz: $(TARGETS)
 
-$(eval $(call variant,fuzz,clang,$(subst $(comma),$$(comma),$(SANITIZED))))
+$(eval $(call variant,fuzz,clang,$(subst $(comma),$$(comma),$(SANITIZED)),$(MONOCYPHER)))
 
 $(TARGETS): $(FUZZ)/%: $(FUZZ)/fuzz/%.o $(FUZZ)/fuzz/board.o $(FUZZ)/fuzz/signed.o $(fuzz_OBJECTS)
 	@clang -g -fsanitize=fuzzer,address,undefined $(addprefix -Wl$(comma)--wrap=,$(WRAPPED) fw_signed_by fw_sign) $^ -o $@

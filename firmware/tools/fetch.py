@@ -89,7 +89,7 @@ def fetch_debian(source: dict[str, Any], folder: Path) -> Path:
     apt = ["apt-get", "-q", *(f"-o{key}={value}" for key, value in own.items())]
     run([*apt, "update"], folder)
     run([*apt, "--download-only", "source", source["package"]], folder)
-    return next(folder.glob("*.orig.tar.*"))
+    return next(path for path in folder.glob("*.orig.tar.*") if path.suffix != ".asc")
 
 
 def unpack(archive: Path, files: dict[str, str], folder: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from firmware.tools.sizes import CROSS, ELF
 
-# Who calls through pointers, and whom: the hash that core/crypto.c lends to Monocypher.
+# Who calls through pointers, and whom: the hash that core/crypto_monocypher.c lends to Monocypher.
 VIA_POINTER: Final = re.compile(r"^crypto_(check|sign)_|^fw_(ed25519|sign)")
 LENT: Final = re.compile(r"^(context_(start|add|end)|sha512_of)\b")
 # The processor pushes 32 and aligns by 4; the handlers of port/qemu reserve nothing beside what they push.

@@ -1,4 +1,7 @@
-"""core/crypto*.c against uptane/crypto.py: both verify what the other signs, and both refuse the same."""
+"""core/crypto*.c against uptane/crypto.py: both verify what the other signs, and both refuse the same.
+
+So with either Ed25519 that the firmware may be built with.
+"""
 
 import ctypes
 import hashlib
@@ -9,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.firmware.conftest import ROOT, build
 from uptane.crypto import P256_ORDER, Ed25519Signer, P256Signer, valid
 from uptane.model.signed import PublicKey, Scheme
 
@@ -21,6 +25,18 @@ SEED = bytes(range(32))
 KEY_MAX = 33
 ORDER_8_Y = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 NO_SCHEME = 0xFF
+
+
+@pytest.fixture(scope="module", params=["host", "host-small"])
+def core(request: pytest.FixtureRequest) -> ctypes.CDLL:
+    build(request.param)
+    return ctypes.CDLL(str(ROOT / "build" / "firmware" / request.param / "libmarque_firmware.so"))
+
+
+def test_the_small_build_has_the_small_library(core: ctypes.CDLL, request: pytest.FixtureRequest) -> None:
+    is_small = request.node.callspec.params["core"] == "host-small"
+    assert hasattr(core, "dropbear_ed25519_verify") == is_small
+    assert hasattr(core, "crypto_check_final") != is_small
 
 
 class Key(ctypes.Structure):

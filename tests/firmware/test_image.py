@@ -15,6 +15,8 @@ from tests.firmware.conftest import ROOT, build
 QEMU = ROOT / "build" / "firmware" / "qemu"
 FIGURES = ROOT / "build" / "firmware" / "figures"
 FLASH_MAX = 35_500  # octets of the core with Ed25519; the aim is 32 KiB
+SMALL_FLASH_MAX = 29_000  # with CRYPTO=small; the limit is 32 KiB
+SMALL_STACK_MAX = 4_400  # below fw_heard
 P256_MAX = 2_900  # more, with P-256
 CRYPTO_MAX = 17 * 1_024
 RAM_MAX = 8 * 1_024  # struct fw and the stack at its deepest
@@ -41,6 +43,15 @@ def test_what_the_core_costs_in_flash() -> None:
     assert 10_000 < small["crypto"] < p256["crypto"] <= CRYPTO_MAX
     assert small["port"] < 200, "without a port; what the tool does not know counts as one"
     assert set(small) == {part for part, _pattern in sizes._PARTS}
+
+
+def test_the_small_cryptography_takes_less_flash_and_more_stack() -> None:
+    built("figures")
+    fast, small = (FIGURES / f"{name}.elf" for name in ("ed25519", "small"))
+    assert 20_000 < sizes.core(sizes.flash(small)) <= SMALL_FLASH_MAX
+    assert sizes.flash(small)["crypto"] < 0.6 * sizes.flash(fast)["crypto"]
+    depths = [stack.deepest(stack.functions(elf), "fw_heard")[0] for elf in (fast, small)]
+    assert 1_000 < depths[0] < depths[1] <= SMALL_STACK_MAX
 
 
 def test_what_the_core_costs_in_ram() -> None:
