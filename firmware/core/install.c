@@ -145,7 +145,8 @@ fw_check fw_install_begin(fw *ecu, uint32_t offset, uint32_t size)
     if (offset != held || size != ecu->held.targets.entry.image.length - held) {
         return FW_LINK_RANGE;
     }
-    return move(ecu, WRITE, NULL);
+    check = fw_slots_resume(ecu);
+    return check == FW_OK ? move(ecu, WRITE, NULL) : check;
 }
 
 fw_check fw_install_check(fw *ecu)

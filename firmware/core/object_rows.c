@@ -52,6 +52,9 @@ static void add_key(fw_object *object, uint32_t length)
     if (length <= sizeof key.octets) {
         memcpy(key.octets, object->text, length);
     } else if (object->tag == FW_PAYLOAD_ROOT) {
+        if (length <= FW_TEXT_MAX) { /* it was gathered whole, and not hashed as it came */
+            fw_sha256_add(&root->key_hash, object->text, length);
+        }
         fw_sha256_end(&root->key_hash, key.octets);
         fw_sha256_start(&root->key_hash);
     }

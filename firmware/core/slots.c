@@ -80,6 +80,22 @@ void fw_slots_forget(fw *ecu)
     turn(ecu);
 }
 
+fw_check fw_slots_resume(fw *ecu)
+{
+    fw_progress *progress = other(ecu);
+    if (ecu->download.going_on || ecu->download.suspect == 0) {
+        return FW_OK;
+    }
+    if (progress->resumed >= FW_RESUMES_MAX) {
+        bool gone = fw_store_delete(&ecu->store, record_of(fw_other(&ecu->installation)));
+        fw_slots_forget(ecu);
+        return gone ? FW_LINK_SEQUENCE : FW_STORAGE;
+    }
+    progress->resumed++;
+    ecu->download.going_on = store_progress(ecu);
+    return ecu->download.going_on ? FW_OK : FW_STORAGE;
+}
+
 bool fw_slots_erase(fw *ecu, const uint8_t tag[FW_SHA256_LENGTH])
 {
     uint8_t slot = fw_other(&ecu->installation);

@@ -105,16 +105,22 @@ static bool change_halves(fw_store *store)
         }
     }
     if (done && fw_store_head(store, other, store->sequence + 1)) {
+        uint16_t damaged = store->damaged;
         store->sequence++;
         fw_store_scan(store, other);
+        store->damaged |= damaged; /* the copies are whole, but of older records: their owners have to hear of it */
         return true;
     }
     return false;
 }
 
-/* Where more than half a half is in use, it would be no gain, and wear at every power-up. */
+/* Where more than half a half is in use, it would be no gain, and wear at every power-up. What is damaged stays where
+ * it is until its owner has heard of it: in the other half nothing would tell. */
 void fw_store_tidy(fw_store *store)
 {
+    if (store->damaged != 0) {
+        return;
+    }
     uint32_t used = 0;
     for (uint8_t name = 0; name < FW_RECORDS; name++) {
         used += fw_store_size(store, store->length[name]);

@@ -42,22 +42,14 @@ void fw_load_targets(fw *ecu)
                             fw_store_get(&ecu->store, FW_RECORD_TARGETS, 0, &held->targets, sizeof held->targets);
 }
 
-/* Whether the very octets that were delivered are the stored ones: then there is nothing to store. */
+/* Whether what was delivered is the stored file, whatever its signatures: then there is nothing to store. Else anybody
+ * who has heard it could have it stored for ever, each time with other signatures that count for nothing. */
 static bool is_stored(const fw *ecu)
 {
-    const fw_object *object = &ecu->object;
     const fw_targets *old = &ecu->held.targets;
-    fw_signature signature;
-    bool is_same = old->present && old->signature_count == object->signature_count &&
-                   memcmp(old->payload, object->sha512.digest, FW_SHA512_LENGTH) == 0;
-    for (uint8_t i = 0; is_same && i < object->signature_count; i++) {
-        is_same = fw_read_signature(ecu, FW_RECORD_TARGETS, i, &signature) &&
-                  memcmp(&signature, &object->signatures[i], sizeof signature) == 0;
-    }
-    return is_same;
+    return old->present && memcmp(old->payload, ecu->object.sha512.digest, FW_SHA512_LENGTH) == 0;
 }
 
-/* Store Targets: those that came, or as the previous ones those that are held, whose signatures their record has. */
 static bool store_targets(fw *ecu, fw_record record)
 {
     fw_store *store = &ecu->store;
@@ -162,7 +154,8 @@ static fw_check keep_targets(fw *ecu)
     if (becomes_previous && !store_targets(ecu, FW_RECORD_PREVIOUS)) {
         return FW_STORAGE;
     }
-    if (!is_stored(ecu) && !store_targets(ecu, FW_RECORD_TARGETS)) {
+    bool stands = is_stored(ecu);
+    if (!stands && !store_targets(ecu, FW_RECORD_TARGETS)) {
         return FW_STORAGE;
     }
     if (drops_previous && !fw_store_delete(&ecu->store, FW_RECORD_PREVIOUS)) {
@@ -174,7 +167,9 @@ static fw_check keep_targets(fw *ecu)
     } else if (drops_previous) {
         held->has_previous = false;
     }
-    held->targets = *new;
+    if (!stands) {
+        held->targets = *new;
+    }
     return FW_OK;
 }
 

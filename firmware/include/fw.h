@@ -4,8 +4,8 @@
  *
  *     fw_power_up(&ecu, port, &facts, now);
  *     for (;;) {
- *         while (a frame has come) fw_heard(&ecu, &frame, now);
- *         if (now >= fw_deadline(&ecu)) fw_tick(&ecu, now);
+ *         if (a frame has come) fw_heard(&ecu, &frame, now);
+ *         if (now >= fw_deadline(&ecu)) fw_tick(&ecu, now); // also between frames: a flood stops no timer
  *         feed the watchdog; sleep until a frame or the deadline comes;
  *     }
  *

@@ -419,6 +419,28 @@ def test_what_has_rotted_meanwhile_is_not_made_whole_by_copying_it(bench: Bench)
     assert bench.all() == {NONCE: b"last"}
 
 
+def test_changing_halves_hides_no_damage(bench: Bench) -> None:
+    """The copy of an older record is whole: nothing would tell its owner that a counter has to jump."""
+    bench.open()
+    while bench.end < bench.sizes[STATE] * 3 // 8 + 100:
+        bench.put(REPORT, b"oldr")
+    bench.put(NONCE, b"old!")
+    bench.put(NONCE, b"new!")
+    bench.damage(STATE, bench.offset(NONCE))
+    assert bench.open()
+    assert bench.damaged == {NONCE}
+    bench.tidy()
+    assert bench.damaged == {NONCE}
+    assert bench.open()
+    assert bench.damaged == {NONCE}, "nor does the next power-up hear less"
+    while bench.end < bench.sizes[STATE] // 2:
+        bench.put(REPORT, b"more")
+        assert bench.damaged == {NONCE}
+    assert bench.put(NONCE, b"then")
+    assert bench.open()
+    assert not bench.damaged
+
+
 def test_names_of_newer_software_are_passed_over(bench: Bench) -> None:
     bench.open()
     bench.put(0x2A, b"what we do not know")

@@ -44,8 +44,13 @@ def partial(verifier: Verifier, held: Held, vehicle: Vehicle, *, octets: bytes) 
     if assignment is not None:
         check_own(assignment, own)
         check_counters(assignment, held.director, vehicle)
+    before = held.director.targets
+    changed = before is None or before.message != targets.message
+    if before is not None and not changed:
+        # The same file, whatever its signatures. Else anybody who has heard it could have it stored for ever, each time
+        # with other signatures that count for nothing.
+        targets = before
     director = replace(held.director, targets=targets, previous=previous_of(held.director, targets, vehicle))
-    changed = held.director.targets is None or held.director.targets.message != targets.message
     yield from keep_targets(held.director, director)
     assigned = assigned_to(verifier.hasher, targets.value, own.ecu)
     return Partial(replace(held, director=director), assigned, assignment, changed)

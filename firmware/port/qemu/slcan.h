@@ -4,7 +4,7 @@
 
 #include "fw_port.h"
 
-#define SLCAN_LINE_MAX 138u /* B, identifier, length, 64 octets, and the end of the line */
+#define SLCAN_LINE_MAX 139u /* B, identifier, length, 64 octets, and the end of the line */
 
 /* The frame that a line without its end tells; false for any other line, frames with 11-bit identifiers among them. */
 bool slcan_read(fw_frame *frame, const char *line, uint32_t length);

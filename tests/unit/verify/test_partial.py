@@ -2,9 +2,23 @@
 
 import pytest
 
-from tests.builders import BRAKE, DAY, FIRST, HARDWARE, NONCE, NOW, PRIMARY, VERIFIER, Bench, Pair, image
+from tests.builders import (
+    BRAKE,
+    DAY,
+    FIRST,
+    HARDWARE,
+    NONCE,
+    NOW,
+    PRIMARY,
+    STRANGER,
+    VERIFIER,
+    Bench,
+    Pair,
+    image,
+    sealed,
+)
 from uptane.errors import Check, Rejected
-from uptane.model.ids import Repository
+from uptane.model.ids import Repository, Role
 from uptane.moments import UtcTime
 from uptane.verify.chain import set_time
 from uptane.verify.recheck import recheck
@@ -33,6 +47,22 @@ def test_the_same_targets_again_change_nothing() -> None:
     assert not outcome.changed
     assert bench.effects == []
     assert outcome.assignment is not None
+
+
+def test_the_same_targets_with_other_signatures_are_no_news() -> None:
+    """Signatures that count for nothing may be added by anybody: were it stored, he could wear out the disk."""
+    bench = Bench(Pair(), BRAKE)
+    bench.pair.update()
+    bench.partial()
+    director = bench.pair.director
+    file = f"{director.versions['targets']}.targets"
+    payload = VERIFIER.codec.open(director.offered[file], len(director.offered[file])).payload
+    director.offered[file] = sealed(payload, [STRANGER, *director.keys[Role.TARGETS]])
+    kept = bench.store[DIRECTOR, "targets"]
+    assert director.offered[file] != kept
+    assert not bench.partial().changed
+    assert bench.effects == []
+    assert bench.store[DIRECTOR, "targets"] == kept
 
 
 def test_no_entry_is_a_normal_answer_that_raises_the_floor_and_keeps_the_previous_file() -> None:
