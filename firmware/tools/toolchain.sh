@@ -46,8 +46,9 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     say "missing: ${missing[*]}. On Debian: apt-get install --no-install-recommends ${missing[*]}"
     exit 1
 fi
-say "installing ${missing[*]}"
 apt-get -qq update
+look # again: which compiler there is to be had, a machine knows only now
+say "installing ${missing[*]}"
 DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
 look
 [ ${#missing[@]} -eq 0 ] || { say "still missing after installing: ${missing[*]}"; exit 1; }
