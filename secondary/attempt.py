@@ -47,11 +47,15 @@ def attempt(state: State, task: uds.Task) -> Workflow[Need, Nrc | None]:
     return nrc
 
 
-def settle(state: State) -> Workflow[Need, None]:
-    """Whatever has just happened: there is a nonce to be read, and the report says what is."""
+def settle(state: State, *, cycle: bool = False) -> Workflow[Need, None]:
+    """Whatever has just happened, or a cycle begins: there is a nonce to be read, and the report says what is.
+
+    A nonce that a full disk kept from being drawn is drawn here as soon as there is room: without one nobody could give
+    this ECU the time, and nothing that changes it would ever be asked of it again.
+    """
     if state.nonce is None:
         yield from heeded(state, draw_nonce(state))
-    yield from heeded(state, renew(state))
+    yield from heeded(state, renew(state, cycle=cycle))
 
 
 def heeded(state: State, work: Workflow[Need, ResultT]) -> Workflow[Need, ResultT | None]:

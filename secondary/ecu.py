@@ -30,7 +30,6 @@ from secondary.needs import (
     Verdict,
 )
 from secondary.readings import reading
-from secondary.report import renew
 from secondary.state import Facts, count, load
 from secondary.watch import Watch
 from uptane.errors import Check, StorageFailure
@@ -196,7 +195,7 @@ class Secondary:
             check, times = self._uncounted.popitem()
             yield from heeded(state, count(state, check, times))
         cycle, self._cycle_began = self._cycle_began, False
-        yield from heeded(state, renew(state, cycle=cycle))
+        yield from settle(state, cycle=cycle)
 
     def _opened(self, session: Session, peer: int) -> None:
         state = self._state

@@ -116,12 +116,18 @@ fw_check fw_draw_nonce(fw *ecu)
     return FW_OK;
 }
 
-void fw_settle(fw *ecu)
+/* A nonce that flash refused is drawn as soon as it does not: without one nobody could give this ECU the time. */
+static void settle(fw *ecu, bool cycle)
 {
     if (!ecu->has_nonce) {
         (void)fw_draw_nonce(ecu);
     }
-    renew(ecu, false);
+    renew(ecu, cycle);
+}
+
+void fw_settle(fw *ecu)
+{
+    settle(ecu, false);
 }
 
 void fw_count(fw *ecu, fw_check check)
@@ -137,5 +143,5 @@ void fw_write_down(fw *ecu, fw_check check)
     if (check != FW_OK) {
         fw_count(ecu, check);
     }
-    renew(ecu, check == FW_OK);
+    settle(ecu, check == FW_OK);
 }

@@ -6,7 +6,7 @@ import pytest
 
 from secondary.needs import EraseSlot, PowerCycle, Running
 from tests.builders import CAMERA, RELEASE, STRANGER, Pair, PowerLost
-from tests.unit.secondary.board import Board, Client, image_octets
+from tests.unit.secondary.board import PRIMARY_CLIENT, Board, Client, image_octets
 from tests.unit.secondary.coordinator import Coordinator
 from uptane.errors import Check
 from uptane.link.uds_objects import LENGTH_MAX, CheckOption, Object
@@ -233,3 +233,18 @@ def test_strangers_may_not_have_what_was_delivered_verified_as_theirs(board: Boa
     primary.deliver_metadata()
     stranger = Client(board, 0xF2)
     assert stranger.check(CheckOption.EVERYTHING) == "7f3121"
+
+
+def test_a_nonce_that_a_full_disk_refused_is_drawn_when_there_is_room_and_a_cycle_begins(board: Board) -> None:
+    """Without one nobody could give this ECU the time, and nothing that changes it would be asked of it any more."""
+    board.full_disk = True
+    board.power_up()
+    primary = Client(board, PRIMARY_CLIENT)
+    assert primary.ask("22fd02") == "7f2231"
+    primary.ask("1003")
+    assert primary.ask("22fd02") == "7f2231"
+    primary.ask("1001")
+    board.full_disk = False
+    primary.ask("1003")
+    assert primary.ask("22fd02").startswith("62fd02")
+    assert primary.set_time() == ""
