@@ -139,4 +139,35 @@ FOUND: tuple[tuple[str, str], ...] = (
         19 49495 flicker v1.brake 20 58 1
         """,
     ),
+    (
+        "An ECU whose disk was full when it had to draw a nonce never drew one again, and could not be given the time.",
+        """
+        plan 1 seed 607430124590 image 512 calm 134474
+        vehicle 1 head light:partial:fast seat:full:fast camera:partial:fast
+        1 6969 revert v1 0 0 1
+        2 27753 revert v1 0 0 3
+        3 58092 resize v1 0 0 1900
+        4 1320 flicker v1.seat 9000 34 0
+        5 8604 flicker v1.light 0 14 0
+        6 9014 blackout v1.seat 2000 5 0
+        7 11384 lossy v1 12677 1 5
+        8 14729 blackout v1.camera 0 0 0
+        9 19617 flicker v1.camera 0 41 0
+        10 27435 flicker v1.light 20 30 0
+        11 49927 blackout v1.light 0 11 0
+        12 52528 proxy v1 19903 1 0
+        13 56447 flicker v1.primary 20 2 0
+        14 60695 blackout v1.seat 0 7 0
+        15 77004 blackout v1.seat 9000 5 0
+        16 83293 crash image 13972 3 0
+        17 84184 flicker v1.camera 9000 28 0
+        18 90712 blackout v1.primary 0 11 1
+        19 100389 flicker v1.primary 20 57 1
+        20 104402 flicker v1.camera 9000 26 0
+        21 108560 flicker v1.seat 9000 55 1
+        22 111306 blackout v1.seat 9000 10 1
+        23 113314 full v1.light 15100 1 0
+        24 117143 flicker v1.light 0 59 0
+        """,
+    ),
 )
