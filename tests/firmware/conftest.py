@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.firmware import ecu_pair
+from tests.firmware.verify_pair import Both
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "firmware" / "host" / "libmarque_firmware.so"
@@ -42,3 +43,17 @@ def core(host_library: Path) -> ctypes.CDLL:
 def built(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """Parts of the ECU alone: ecu_bench.c."""
     return ecu_pair.build(tmp_path_factory.mktemp("ecu"))
+
+
+@pytest.fixture
+def both(host_library: Path) -> Both:
+    """Both cores, which are asked the same and have to answer alike."""
+    return Both(host_library)
+
+
+@pytest.fixture
+def ready(both: Both) -> Both:
+    """The time is known, and Targets with an entry are held."""
+    assert both.time() is None
+    assert both.targets() is None
+    return both

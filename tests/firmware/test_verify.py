@@ -5,7 +5,6 @@ Every case runs on both. The named cases say besides what it must come to, so th
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,20 +32,6 @@ from uptane.model.reports import Phase
 from uptane.moments import UtcTime
 from uptane.verify.image import installed_image
 from uptane.verify.recheck import recheck
-
-
-@pytest.fixture
-def both(host_library: Path) -> Both:
-    return Both(host_library)
-
-
-@pytest.fixture
-def ready(both: Both) -> Both:
-    """The time is known, and Targets with an entry are held."""
-    assert both.time() is None
-    assert both.targets() is None
-    return both
-
 
 # What is taken
 

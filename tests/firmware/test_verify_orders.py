@@ -37,20 +37,6 @@ from uptane.verify.installation import Installation
 from uptane.verify.orders import check_order
 from uptane.verify.patterns import is_accepted
 
-
-@pytest.fixture
-def both(host_library: Path) -> Both:
-    return Both(host_library)
-
-
-@pytest.fixture
-def ready(both: Both) -> Both:
-    """The time is known, and Targets with an entry are held."""
-    assert both.time() is None
-    assert both.targets() is None
-    return both
-
-
 # Orders
 
 

@@ -29,20 +29,6 @@ from uptane.model.metadata import ForVehicle, ImageRepository, Root
 from uptane.model.reports import TimeAttestation
 from uptane.ports import Signer
 
-
-@pytest.fixture
-def both(host_library: Path) -> Both:
-    return Both(host_library)
-
-
-@pytest.fixture
-def ready(both: Both) -> Both:
-    """The time is known, and Targets with an entry are held."""
-    assert both.time() is None
-    assert both.targets() is None
-    return both
-
-
 # Roots
 
 
