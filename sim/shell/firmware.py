@@ -31,6 +31,11 @@ def octets_of(facts: Facts, root: bytes) -> bytes:
     assert isinstance(facts.signer, Ed25519Signer), "the keys of a simulation are Ed25519"
     private = facts.signer.private[0]
     assert isinstance(private, Ed25519PrivateKey)
+    return board_octets(facts, private.private_bytes_raw(), root)
+
+
+def board_octets(facts: Facts, seed: bytes, root: bytes) -> bytes:
+    """The same facts as a board's memory holds them; `seed` is the ECU's private key."""
     return encode(
         BoardFacts(
             vehicle=facts.own.vehicle,
@@ -42,7 +47,7 @@ def octets_of(facts: Facts, root: bytes) -> bytes:
             slow_floor=facts.slow_floor,
             floor=facts.floor,
             secret=facts.secret,
-            seed=private.private_bytes_raw(),
+            seed=seed,
             factory=facts.factory,
             root=root,
         )

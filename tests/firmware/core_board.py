@@ -8,8 +8,8 @@ from secondary.needs import Effect, Event, PowerCycle, PowerUp, SelfTest, SelfTe
 from sim.firmware import Firmware
 from sim.firmware_chip import Area, Chip, Geometry, Library, PowerFailed
 from sim.firmware_records import INSTALLATION, Translator, installation
+from sim.shell.firmware import board_octets
 from tests.builders import Pair
-from tests.firmware.twin import facts_octets
 from tests.unit.secondary.board import Board
 from uptane.link import isotp_values as isotp
 from uptane.model.ids import EcuId
@@ -28,7 +28,7 @@ class CoreBoard(Board):
     def __init__(self, pair: Pair, ecu: EcuId, *, geometry: Geometry = SMALL, seed: int = 0) -> None:
         super().__init__(pair, ecu)
         root = self.records["director/root"]
-        octets = facts_octets(self.facts, sha256(f"ecu {ecu}".encode()).digest(), root)
+        octets = board_octets(self.facts, sha256(f"ecu {ecu}".encode()).digest(), root)
         self.chip = Chip(self.library, octets, geometry, seed=seed)
         self.chip.load(Area.SLOT_0, bytes(self.slots[0].octets[: self.facts.factory.length]))
         self.translator = Translator(root)

@@ -9,8 +9,9 @@ from tempfile import mkdtemp
 
 import pytest
 
+from sim.shell.firmware import board_octets
 from tests.builders import BRAKE, Pair
-from tests.firmware.twin import ROOT, facts_octets
+from tests.firmware.twin import ROOT
 from tests.unit.secondary.board import SECRET, Board, image_octets, workshop
 from uptane.link.uds_objects import Object, Place
 from uptane.model.reports import Phase
@@ -29,7 +30,7 @@ class Seeds:
         self.pair = Pair()
         self.board = Board(self.pair, BRAKE)
         self.root = self.board.records["director/root"]
-        self.facts = facts_octets(self.board.facts, sha256(f"ecu {BRAKE}".encode()).digest(), self.root)
+        self.facts = board_octets(self.board.facts, sha256(f"ecu {BRAKE}".encode()).digest(), self.root)
         workshop(self.pair)
         director = self.pair.director
         self.objects = {

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
-from firmware.tools.facts import BoardFacts, encode
 from secondary.ecu import Secondary
 from secondary.needs import (
     Delete,
@@ -32,10 +31,10 @@ from secondary.needs import (
     Tick,
 )
 from secondary.readings import reading
-from secondary.state import Facts
 from sim.firmware import Firmware
 from sim.firmware_chip import DEFAULT, Area, Chip, Library
 from sim.firmware_records import SLOT_0, SLOT_1, Translator, progress
+from sim.shell.firmware import board_octets
 from tests.builders import Pair
 from tests.unit.secondary.board import Board
 from uptane.link import isotp_values as isotp
@@ -57,26 +56,6 @@ class Differ(AssertionError):
     """The twins do not do the same."""
 
 
-def facts_octets(facts: Facts, seed: bytes, root: bytes) -> bytes:
-    """The facts of an ECU for a chip."""
-    return encode(
-        BoardFacts(
-            vehicle=facts.own.vehicle,
-            ecu=facts.own.ecu,
-            hardware=facts.own.hardware,
-            accepts=facts.own.filename,
-            address=facts.address,
-            fd=facts.fd,
-            slow_floor=facts.slow_floor,
-            floor=facts.floor,
-            secret=facts.secret,
-            seed=seed,
-            factory=facts.factory,
-            root=root,
-        )
-    )
-
-
 class TwinBoard(Board):
     """See the module. `library` is shared by all boards of a test run."""
 
@@ -87,7 +66,7 @@ class TwinBoard(Board):
         self.facts = replace(self.facts, own=replace(self.facts.own, slot_size=DEFAULT.slot_size))
         del self.records["director/targets"]  # a chip is born with the Root alone
         root = self.records["director/root"]
-        self.chip = Chip(self.library, facts_octets(self.facts, sha256(f"ecu {ecu}".encode()).digest(), root))
+        self.chip = Chip(self.library, board_octets(self.facts, sha256(f"ecu {ecu}".encode()).digest(), root))
         image = self.facts.factory
         self.chip.load(Area.SLOT_0, bytes(self.slots[0].octets[: image.length]))
         self.translator = Translator(root)
