@@ -110,9 +110,10 @@ def _read_reports(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     An untrue answer that is given again and again is counted and told once: a manifest a poll would be no news.
     """
     due = [[each for each in bus if _has_news(memory, each.ecu)] for bus in means.layout.buses()]
-    if not any(due):
+    buses = [bus for bus in due if bus]
+    if not buses:
         return
-    for ecu, outcome in (yield from on_buses([bus for bus in due if bus], lambda each: _read_one(means, memory, each))):
+    for ecu, outcome in (yield from on_buses(buses, lambda each: _read_one(means, memory, each.ecu))):
         if isinstance(outcome, _Untrue) and memory.untrue.get(ecu) != outcome.octets:
             memory.untrue[ecu] = outcome.octets
             yield Note(Step.TROUBLE, f"a report that is not by this ECU, or not its latest: {outcome.refusal}", ecu)
@@ -124,9 +125,22 @@ def _has_news(memory: Memory, ecu: EcuId) -> bool:
     return status is not None and (known is None or known.report.counter != status.report_counter)
 
 
-def _read_one(means: Means, memory: Memory, secondary: Secondary) -> Workflow[AnyNeed, _Untrue | None]:
+def heard(means: Means, memory: Memory, ecu: EcuId) -> Workflow[AnyNeed, EcuReport | None]:
+    """What `ecu` has signed of itself last, by the status that was read last; None if it has signed nothing that holds.
+
+    A status is the word of anybody on the bus. What decides about other ECUs is asked of this.
+    """
+    if _has_news(memory, ecu):
+        untrue = yield from _read_one(means, memory, ecu)
+        if untrue is not None:
+            yield Note(Step.TROUBLE, f"its report does not hold: {untrue.refusal}", ecu)
+            return None
+    known = memory.reports.get(ecu)
+    return None if known is None else known.report
+
+
+def _read_one(means: Means, memory: Memory, ecu: EcuId) -> Workflow[AnyNeed, _Untrue | None]:
     """Read one report into memory; what was read, if it is none of that ECU's."""
-    ecu = secondary.ecu
     octets = yield from read_report(ecu)
     known = memory.reports.get(ecu)
     try:

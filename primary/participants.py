@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Final
 
 from primary import own
+from primary.collect import heard
 from primary.distribute import give_time, in_session, prepare
 from primary.journal import Journal
 from primary.layout import Secondary
@@ -18,7 +19,6 @@ from primary.means import Means
 from primary.needs import AnyNeed, Note, Now, Restart, Step
 from primary.plan import Plan
 from primary.refresh import refresh_time
-from primary.reports import check_follows, verified_report
 from primary.state import Memory
 from uptane.errors import Check, LinkFailure, Malformed, Rejected
 from uptane.link.uds_client import (
@@ -28,7 +28,6 @@ from uptane.link.uds_client import (
     dependencies,
     open_session,
     preconditions,
-    read_report,
     read_status,
     restart,
 )
@@ -38,7 +37,7 @@ from uptane.link.uds_values import Session
 from uptane.machine import Workflow
 from uptane.model.ids import Bundle, EcuId
 from uptane.model.metadata import LEVEL
-from uptane.model.reports import EcuState, Phase, VehicleOrder
+from uptane.model.reports import EcuReport, EcuState, Phase, VehicleOrder
 from uptane.moments import SECOND_MS
 
 LOOK_MS: Final = 500  # between two looks at an ECU that restarts or tests itself
@@ -72,12 +71,18 @@ _STANDINGS: Final = {
 }
 
 
-_PAST_VOTE: Final = frozenset({Standing.VOTED, Standing.COMMITTED, Standing.RELEASED})
+_PAST_COMMIT: Final = frozenset({Standing.COMMITTED, Standing.RELEASED})
+_PAST_VOTE: Final = frozenset({Standing.VOTED, *_PAST_COMMIT})
 
 
 def standing(state: EcuState, bundle: Bundle | None, journal: Journal) -> Standing:
     """Where an ECU in `state` of `bundle` stands in the journal's transaction."""
     return _STANDINGS[state] if bundle == journal.bundle else Standing.OUT
+
+
+def signed_standing(said: EcuReport | None, journal: Journal) -> Standing | None:
+    """As `standing`, by what the ECU has signed; None if that is nothing."""
+    return None if said is None else standing(said.state, said.bundle, journal)
 
 
 def order_of(means: Means, journal: Journal, phase: Phase) -> bytes:
@@ -159,10 +164,13 @@ class Activation:
         """Do what is missing. None: it has voted; a text: it has failed; a Standing: it takes more time."""
         ecu = secondary.ecu
         status = yield from read_status(ecu)
+        self.memory.statuses[ecu] = status
         where = standing(status.state, status.bundle, self.journal)
         match where:
             case Standing.VOTED | Standing.COMMITTED | Standing.RELEASED:
-                return None if (yield from self._has_signed_so(ecu)) else where
+                said = yield from heard(self.means, self.memory, ecu)
+                counts = said is not None and said.targets_version == self.journal.targets_version
+                return None if counts and signed_standing(said, self.journal) in _PAST_VOTE else where
             case Standing.TRIAL:
                 return where
             case Standing.WAITING:
@@ -171,21 +179,6 @@ class Activation:
                 return where
             case Standing.OUT:
                 return f"went back to its old image ({status.outcome.value})"
-
-    def _has_signed_so(self, ecu: EcuId) -> Workflow[AnyNeed, bool]:
-        """Whether its report says what its status does: a status is the word of anybody on the bus, and no vote."""
-        octets = yield from read_report(ecu)
-        known = self.memory.reports.get(ecu)
-        try:
-            told = verified_report(self.means, ecu, octets)
-            if known is not None:
-                check_follows(known, told)
-        except (Rejected, Malformed) as refusal:
-            yield Note(Step.TROUBLE, f"says that it has voted, and its report does not hold: {refusal}", ecu)
-            return False
-        report, journal = told.report, self.journal
-        voted = standing(report.state, report.bundle, journal) in _PAST_VOTE
-        return voted and report.targets_version == journal.targets_version
 
     def _write_one_slot(self, secondary: Secondary) -> Workflow[AnyNeed, str | None]:
         """Write the image of an ECU with one slot, which could not be prepared before; why it failed, or None."""
@@ -262,21 +255,22 @@ def give_order(means: Means, memory: Memory, journal: Journal, *, ecu: EcuId, ph
 
 
 def tell(means: Means, memory: Memory, journal: Journal, *, ecu: EcuId, phase: Phase) -> Workflow[AnyNeed, bool]:
-    """Have `ecu` take `phase` (commit or release); whether it has. One that fell back by itself is excused by None.
+    """Have `ecu` take `phase` (commit or release); whether it has signed so, or that it fell back by itself.
 
     Raises:
         Rejected: it refuses the order.
     """
-    wanted = {Standing.RELEASED} if phase is Phase.RELEASE else {Standing.COMMITTED, Standing.RELEASED}
+    told = {Standing.OUT, Standing.RELEASED} if phase is Phase.RELEASE else {*_PAST_COMMIT, Standing.OUT}
     end = (yield Now()) + TOLD_MS
     while (yield Now()) < end:
         try:
             status = yield from read_status(ecu)
             memory.statuses[ecu] = status
             where = standing(status.state, status.bundle, journal)
-            if where in wanted or where is Standing.OUT:
-                return True
-            if journal.coordinated:
+            if where in told:
+                if signed_standing((yield from heard(means, memory, ecu)), journal) in told:
+                    return True
+            elif journal.coordinated:
                 # One that lost its newest record does not know that it was told to commit: it is told again.
                 again = phase is Phase.RELEASE and where is Standing.VOTED
                 order = _Telling(means, memory, journal, ecu, Phase.COMMIT if again else phase)
@@ -359,7 +353,9 @@ def roll_back(means: Means, memory: Memory, journal: Journal, ecu: EcuId) -> Wor
 def roll_back_own(means: Means, memory: Memory, journal: Journal) -> Workflow[AnyNeed, None]:
     """As `roll_back`, for this ECU: when its new software runs, this does not return."""
     installation = memory.installation
-    if standing(installation.state, installation.bundle, journal) not in {Standing.OUT, Standing.RELEASED}:
+    where = standing(installation.state, installation.bundle, journal)
+    waits = where is Standing.WAITING and not journal.coordinated  # runs the old image; nobody could order it anything
+    if where not in {Standing.OUT, Standing.RELEASED} and not waits:
         yield from own.obey(means, memory, order_of(means, journal, Phase.ROLL_BACK))
     if not own.runs_old(memory) and memory.installation.state is EcuState.IDLE:
         yield Restart()

@@ -242,7 +242,7 @@ class Checkers:
         truth.records[name] = held
         if held.octets == before.octets:
             return
-        back = not held.sound
+        back = not held.sound and held.generation <= before.generation
         if back:
             truth.lost.add(name)
         yield from self._changed(truth, name, moved=not back)

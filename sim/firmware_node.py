@@ -20,7 +20,7 @@ from typing import Final, cast
 
 from secondary.needs import Delete, Effect, EraseSlot, Event, PowerUp, Progress, Store, SyncSlot, WriteSlot
 from secondary.state import INSTALLATION, Facts
-from sim.disk import Disk
+from sim.disk import Copy, Disk, Health, Pair
 from sim.firmware import Firmware, NotUp
 from sim.firmware_chip import Area, Chip, Entry, Kind, Library
 from sim.firmware_flash import Durable
@@ -57,9 +57,15 @@ class ChipRecords(Records):
         for name, octets in held.items():
             if self.peek(name) != octets:
                 self.save(name, octets)
-        if rotten is not None:
+        if rotten in held:
+            generation = max(copy.generation for copy in self._pairs[rotten].copies if copy is not None)
+            self.forget(rotten)
+            pair = Pair()
+            self._put(rotten, pair, 0, Copy(generation - 1, held[rotten]))
+            self._put(rotten, pair, 1, Copy(generation, b"newer", Health.ROTTEN))
+        elif rotten is not None:
             self.save(rotten, b"newer")
-            self.damage(rotten, copies=1 if rotten in held else 2)
+            self.damage(rotten, copies=2)
 
 
 class ChipSlot(Flash):

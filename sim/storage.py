@@ -95,10 +95,15 @@ class Records:
         Raises:
             StorageFailure: what was kept before still is; but for a disk that does not sync, where it may be either.
         """
+        self._write(name, octets, tidy=True)
+
+    def _write(self, name: str, octets: bytes, *, tidy: bool) -> None:
+        """Save, where what is left of a lost record is removed after it, or not any more."""
         self.disk.touch()
         pair = self._pairs.get(name) or Pair()
+        lost = False
         if pair.life != self._life:
-            self._look(name, pair)
+            lost = self._look(name, pair) is None
         place, generation = pair.known if pair.life == self._life else (1, 0)
         place, generation = 1 - place, generation + 1
         self.disk.has_room(len(octets))  # beside what it replaces: the new file is whole before the old one goes
@@ -114,6 +119,8 @@ class Records:
         if self._unsure:
             self._synced(name)
         pair.known, pair.life = (place, generation), self._life
+        if lost and tidy:
+            self._put(name, pair, 1 - place, None)
 
     def forget(self, name: str) -> None:
         """Delete a record, durably, if it is there.
@@ -178,9 +185,9 @@ class Records:
         """The power fails, in the middle of `during` or between two effects; what the process knew is gone."""
         match during:
             case Save(name=name, octets=octets) | Store(name=name, octets=octets):
-                if self._dice.random() < 0.5:
+                if (drawn := self._dice.random()) < 0.5:
                     with suppress(StorageFailure):
-                        self.save(name, octets)
+                        self._write(name, octets, tidy=drawn < 0.25)
             case Forget(name=name) | Delete(name=name):
                 if (pair := self._pairs.get(name)) is not None and not self.disk.failing:
                     self._remove(name, pair, self._dice.randint(0, 2))

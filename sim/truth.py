@@ -46,10 +46,14 @@ _SLOTS: Final = (Place.SLOT_0, Place.SLOT_1)
 
 
 class Held(NamedTuple):
-    """A record as a boot would find it. Not `sound`: a copy of it is damaged, so it may be an older one, or none."""
+    """A record as a boot would find it. Not `sound`: a copy of it is damaged, so it may be an older one, or none.
+
+    `generation`: of the copy that is found, 0 for none; one that is higher than before was written since.
+    """
 
     octets: bytes | None = None
     sound: bool = True
+    generation: int = 0
 
 
 class Moment(NamedTuple):
@@ -196,7 +200,7 @@ def look(records: Records, name: str) -> Held | None:
     if place is None:
         return Held(records._born.get(name), sound=False)  # noqa: SLF001
     copy = copies.copies[place]
-    return Held(None if copy is None else copy.octets, sound=not met)
+    return Held() if copy is None else Held(copy.octets, not met, copy.generation)
 
 
 def identity(node: SimEcu) -> PublicKey:

@@ -100,7 +100,9 @@ def unpack(archive: Path, files: dict[str, str], folder: Path) -> None:
             name = member.name.partition("/")[2]
             if name not in missing or not member.isfile() or member.size > FILE_LENGTH_MAX:
                 continue
-            octets = package.extractfile(member).read()  # type: ignore[union-attr]
+            stream = package.extractfile(member)
+            assert stream is not None, "a file has octets"
+            octets = stream.read()
             if hashlib.sha256(octets).hexdigest() != missing.pop(name):
                 raise FetchError(f"{archive.name}: {name} is not what sources.toml pins; compare, then pin anew")
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from rig.backend import CODEC, Assigned, signed
@@ -108,7 +109,7 @@ def root_rows() -> Iterator[Row]:
     yield row("repeated as its successor", Check.ROOT_VERSION, lambda ecu, version: _issued(ecu, version - 1))
     yield row("that skips a version", Check.ROOT_VERSION, lambda ecu, version: _issued(ecu, version + 1))
     for name, edit in _root_edits():
-        yield row(name, Check.ROOT_KEYS, lambda ecu, version, edit=edit: _issued(ecu, version, edit))  # type: ignore[misc]
+        yield row(name, Check.ROOT_KEYS, partial(_issued, edit=edit))
     yield row("of the Image repository", Check.SPEAKER, lambda ecu, version: _issued(ecu, version, _image_speaker))
     yield row("of a newer level", Check.LEVEL, lambda ecu, version: _issued(ecu, version, _newer_level))
     yield row("that is an order", Check.KIND, lambda ecu, _: other_kind(_own(ecu)))

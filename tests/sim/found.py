@@ -170,4 +170,55 @@ FOUND: tuple[tuple[str, str], ...] = (
         24 117143 flicker v1.light 0 59 0
         """,
     ),
+    (
+        "At every boot what was left of a lost record passed for its newest copy, though it had been written anew.",
+        """
+        plan 1 seed 726647627579 image 3000 calm 70436
+        vehicle 1 head light:partial:fast seat:partial:classic body:full:fast
+        vehicle 2 head light:partial:classic door:partial:fast
+        1 2798 rotate-time director 0 0 0
+        2 6017 resize v2 0 0 20
+        3 9532 assign v1 0 0 2
+        5 28374 resize v1 0 0 494
+        6 1991 rot v1.primary 0 0 1
+        21 53831 flicker v1.primary 300 37 1
+        22 54328 unplug v1.light 17276 3 0
+        23 58407 crash director 3175 2 0
+        24 61244 proxy v1 2503 1 0
+        """,
+    ),
+    (
+        "Somebody without keys on a bus acknowledged a commit in an ECU's place, and the vehicle released without that ECU.",
+        """
+        plan 1 seed 222209485853 image 512 calm 56033
+        vehicle 1 head light:partial:fast door:partial:fast
+        1 8650 assign v1 0 0 0
+        2 24996 sleep v1 0 0 2
+        3 1246 flicker v1.light 9000 0 1
+        4 2550 blackout v1.light 2000 1 1
+        5 4173 bus-off v1.door 1987 3 0
+        6 4185 intruder v1.bus.fast 13940 2 0
+        7 10453 blackout v1.primary 20 6 0
+        8 11718 intruder v1.bus.fast 14541 3 0
+        9 12465 cut v1.door 2000 12 1
+        11 23363 intruder v1.bus.fast 10944 1 0
+        12 25030 blackout v1.door 20 9 1
+        13 26707 intruder v1.bus.fast 6637 3 0
+        14 27787 cut v1.light 9000 1 1
+        """,
+    ),
+    (
+        "A Primary without a coordinator that had not started its image yet could not roll back, and never ended.",
+        """
+        plan 1 seed 222209486956 image 3000 calm 113651
+        vehicle 1 head
+        vehicle 2 head seat:partial:classic
+        2 5101 assign v2 0 0 0
+        4 28507 assign v1 0 0 0
+        5 34246 sleep v2 0 0 1
+        9 1467 full v1.primary 15840 3 0
+        12 24599 blackout v1.primary 0 9 1
+        13 32412 flicker v1.primary 2000 16 1
+        """,
+    ),
 )

@@ -78,9 +78,12 @@ class Store:
     def write(self, name: str, octets: bytes) -> None:
         """Keep `octets` as `name`: durable when this returns; if it raises, that record or the one before is whole."""
         path = self._path(name)
+        lost = False
         if name not in self._newest:
-            with suppress(Damaged):
+            try:
                 self.read(name)
+            except Damaged:
+                lost = True
         slot, generation = self._newest.get(name, (1, 0))
         slot, generation = 1 - slot, generation + 1
         temporary = path.with_name(path.name + "~t")
@@ -93,6 +96,9 @@ class Store:
                 temporary.unlink(missing_ok=True)
                 raise
             sync(path.parent)
+            if lost:  # what is left of the other copy may show a higher generation: no boot shall meet it again
+                _slot(path, 1 - slot).unlink(missing_ok=True)
+                sync(path.parent)
         self._newest[name] = (slot, generation)
 
     def delete(self, name: str) -> None:

@@ -27,6 +27,8 @@ RECORD = f"reports/{BRAKE}"
 GENUINE = key(f"ecu {BRAKE}")
 STRANGER = key("stranger")
 
+CHANGING = {EcuState.TRIAL, EcuState.VOTED, EcuState.COMMITTED}
+
 Forge = Callable[[EcuReport], bytes]
 
 
@@ -42,7 +44,10 @@ def forged(signer: Any = STRANGER, **changes: Any) -> Forge:
 
 
 class Liar:
-    """Somebody on the bus who, while there is a `forge`, answers for the brake when its report is asked for."""
+    """Somebody on the bus who, while there is a `forge`, answers for the brake when its report is asked for.
+
+    Not while the brake is about to change: who answers for it then has the whole vehicle go back.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.forge: Forge | None = None
@@ -51,7 +56,7 @@ class Liar:
 
     def read_report(self, ecu: EcuId) -> Generator[Any, Any, bytes]:
         octets = yield from read_report(ecu)
-        if ecu != BRAKE or self.forge is None:
+        if ecu != BRAKE or self.forge is None or said(octets).state in CHANGING:
             return octets
         self.answers += 1
         return self.forge(said(octets))

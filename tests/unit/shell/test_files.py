@@ -126,6 +126,21 @@ def test_no_whole_copy_is_an_error_and_not_an_absence(tmp_path: Path) -> None:
     assert store.read(NAME) == b"again"
 
 
+def test_what_is_left_of_a_lost_record_is_gone_once_it_is_written_again(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for octets in (b"one", b"two", b"three"):
+        store.write(NAME, octets)
+    for slot in (0, 1):
+        file = tmp_path / f"{NAME}~{slot}"
+        file.write_bytes(file.read_bytes()[:-1] + b"?")  # its generation can be read: it is higher than the next one's
+    again = Store(tmp_path)
+    again.write(NAME, b"four")
+    assert again.damaged == [NAME]
+    after = Store(tmp_path)
+    assert after.read(NAME) == b"four"
+    assert after.damaged == []
+
+
 def test_a_file_in_another_s_place_is_noticed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write("director/root", b"director's")
