@@ -188,7 +188,7 @@ FOUND: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "Somebody without keys on a bus acknowledged a commit in an ECU's place, and the vehicle released without that ECU.",
+        "Somebody without keys on a bus acknowledged a commit in an ECU's place, and the vehicle released without it.",
         """
         plan 1 seed 222209485853 image 512 calm 56033
         vehicle 1 head light:partial:fast door:partial:fast
