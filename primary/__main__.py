@@ -23,7 +23,7 @@ def main() -> None:
         case _:
             from primary.shell.command_line import app  # noqa: PLC0415
 
-            app()
+            app(prog_name="marque-primary")
 
 
 def _reside(file: str, progress: str | None) -> None:

@@ -23,7 +23,7 @@ def main() -> None:
         case _:
             from secondary.shell.command_line import app  # noqa: PLC0415
 
-            app()
+            app(prog_name="marque-secondary")
 
 
 if __name__ == "__main__":
