@@ -55,6 +55,9 @@ def provision(
     renew: Annotated[
         bool, typer.Option("--renew", help="Revoke earlier certificates; brings a revoked vehicle back.")
     ] = False,
+    request: Annotated[
+        Path | None, typer.Option(help="Request for a certificate that the Primary made: its key stays on its board.")
+    ] = None,
     folder: FolderOption = HERE,
     server: Server = None,
     whose: Whose = None,
@@ -66,7 +69,7 @@ def provision(
 
     addresses = Addresses(director_address, time_address, image_address)
     with connected(folder, server, whose, as_json=as_json) as client:
-        wish = Wish(vehicle, tuple(exchange or ()), renew, addresses)
+        wish = Wish(vehicle, tuple(exchange or ()), renew, addresses, request)
         written = provision_into(out, client, wish)
         say(f"{written.vehicle}: {len(written.ecus)} ECUs below {out}", as_json=as_json, **written.facts(out))
 

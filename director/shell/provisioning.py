@@ -14,16 +14,21 @@ from director.shell.vehicle_directory import Addresses, make_keys, write
 from director.shell.vehicle_file import describe
 from uptane.model.ids import EcuId
 from uptane.rpc.gen import director_pb2 as pb
+from uptane.shell import tls
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to provision: a vehicle by id or file, which ECUs were exchanged, whether to revoke what was before."""
+    """What to provision: a vehicle by id or file, which ECUs were exchanged, whether to revoke what was before.
+
+    `request` is a request for the vehicle's certificate that its Primary made; None: its key is made here.
+    """
 
     vehicle: str
     exchanged: tuple[str, ...]
     renew: bool
     addresses: Addresses
+    request: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ def provision_into(out: Path, client: Client, wish: Wish) -> Written:
     strangers = sorted(set(wish.exchanged) - set(ecus))
     if strangers:
         raise Refused(f"{vehicle} has no ECU {', '.join(strangers)}")
-    made = make_keys(out, known, [EcuId(ecu) for ecu in wish.exchanged])
+    brought = None if wish.request is None else tls.read_public(wish.request)
+    made = make_keys(out, known, [EcuId(ecu) for ecu in wish.exchanged], request=brought)
     request = pb.ProvisionRequest(
         vehicle=vehicle,
         keys=[pb.EcuKey(ecu=ecu, public_key=key_message(key)) for ecu, key in made.keys.items()],

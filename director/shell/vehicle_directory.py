@@ -1,6 +1,7 @@
 """What a vehicle starts from: one folder per ECU with its settings, its key and its first metadata.
 
-Private keys are made here and never leave; the Director gets their public halves. Running it again over the same folder
+Private keys are made here and never leave; the Director gets their public halves. A board that made its own brings
+them: nothing private is written for it then. Running it again over the same folder
 goes on where it was broken off: keys that are there are used, everything else is written anew, each file whole.
 """
 
@@ -44,8 +45,10 @@ class Made:
     request: bytes
 
 
-def make_keys(out: Path, vehicle: pb.Provisioned, exchanged: Sequence[EcuId]) -> Made:
+def make_keys(out: Path, vehicle: pb.Provisioned, exchanged: Sequence[EcuId], *, request: bytes | None = None) -> Made:
     """Make what is missing of private keys below `out`: for ECUs without a key on file, and for those exchanged.
+
+    With a `request` for a certificate, which the Primary made on its board, no TLS key is made here.
 
     Raises:
         StorageFailure: a key cannot be written, or a file that is there is none.
@@ -54,7 +57,6 @@ def make_keys(out: Path, vehicle: pb.Provisioned, exchanged: Sequence[EcuId]) ->
     tls_key = b""
     for ecu in vehicle.ecus:
         name, folder = EcuId(ecu.id), out / ecu.id
-        _make_private(folder / "keys")
         file = folder / "keys" / "ecu.pem"
         on_file = ecu.public_key.octets if ecu.HasField("public_key") else None
         if name in exchanged and file.exists() and keys.load(file, None).public.octets == on_file:
@@ -62,10 +64,11 @@ def make_keys(out: Path, vehicle: pb.Provisioned, exchanged: Sequence[EcuId]) ->
         if file.exists():
             made[name] = keys.load(file, None).public
         elif on_file is None or name in exchanged:
+            _make_private(file.parent)
             made[name] = keys.create(file, None).public
-        if ecu.primary:
+        if ecu.primary and request is None:
             tls_key = _tls_key(folder / "tls")
-    return Made(made, tls.request_for(tls_key))
+    return Made(made, request or tls.request_for(tls_key))
 
 
 def write(out: Path, provisioned: pb.Provisioned, files: Mapping[str, bytes], *, base: Path, to: Addresses) -> None:
