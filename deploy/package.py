@@ -15,7 +15,7 @@ import py_compile
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -78,17 +78,35 @@ def make(order: Order, root: Path, build: Path) -> Path:
     fetched = build / "deb-wheels" / f"{order.role}-{order.target.architecture}"
     tree = build / "deb-tree" / f"{order.name}-{order.target.architecture}"
     shutil.rmtree(tree, ignore_errors=True)
-    (tree / order.site).mkdir(parents=True)
-    wheels.fetch(lock, order.target, fetched)
-    wheels.unpack(lock, order.target, fetched, tree / order.site)
+    shutil.copytree(_libraries(order, lock, fetched, build), tree, symlinks=True)
     _own_code(order, root, tree)
     _environment(order, tree)
     epoch = _epoch(root)
     _files(order, root / "deploy", tree, epoch)
-    _compile(order, tree, epoch)
+    _compile([tree / order.site / package for package in (order.role, *SHARED)], tree)
     _control(order, root, tree)
     _settle(tree, epoch)
     return _pack(order, tree, epoch)
+
+
+def _libraries(order: Order, lock: Path, fetched: Path, build: Path) -> Path:
+    """A tree with the unpacked and compiled libraries; made once for each lock file, target and Python."""
+    carried = "".join(text for _, text in wheels.pins(lock, order.target)) + sys.version
+    key = hashlib.sha256(carried.encode()).hexdigest()[:12]
+    folder = build / "deb-libraries" / f"{order.role}-{order.target.architecture}-{key}"
+    if folder.exists():
+        return folder
+    wheels.fetch(lock, order.target, fetched)
+    for old in folder.parent.glob(f"{order.role}-{order.target.architecture}-*"):
+        shutil.rmtree(old)
+    unfinished = folder.with_name(f"unfinished-{folder.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    (unfinished / order.site).mkdir(parents=True)
+    wheels.unpack(lock, order.target, fetched, unfinished / order.site)
+    shutil.rmtree(unfinished / order.site / "bin", ignore_errors=True)  # commands of the libraries
+    _compile([unfinished / order.site], unfinished)
+    unfinished.rename(folder)
+    return folder
 
 
 def _own_code(order: Order, root: Path, tree: Path) -> None:
@@ -100,7 +118,6 @@ def _own_code(order: Order, root: Path, tree: Path) -> None:
     for pattern in _DROPPED:
         for path in site.glob(f"uptane/**/{pattern.removeprefix('*/')}"):
             path.unlink()
-    shutil.rmtree(site / "bin", ignore_errors=True)  # commands of the libraries
 
 
 def _environment(order: Order, tree: Path) -> None:
@@ -133,22 +150,24 @@ def _write_changelog(order: Order, file: Path, epoch: int) -> None:
     file.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def _compile(order: Order, tree: Path, epoch: int) -> None:
-    """Compiled ahead, as a board's service may not write there; judged by hash alone, as all files have one time."""
+def _compile(folders: Sequence[Path], tree: Path) -> None:
+    """Compiled ahead, as a board's service may not write there; judged by hash alone, as all files have one time.
+
+    Another Python than the boards' cannot: then they compile at each start, and take longer to.
+    """
     if sys.version_info[:2] != PYTHON:
-        print(f"deb:   not compiled ahead: this is Python {sys.version.split()[0]}, boards have 3.{PYTHON[1]}")
         return
-    os.environ["SOURCE_DATE_EPOCH"] = str(epoch)
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     previous, sys.pycache_prefix = sys.pycache_prefix, None
     try:
-        done = compileall.compile_dir(
-            tree / order.site, quiet=2, force=True, invalidation_mode=mode, stripdir=str(tree), prependdir="/"
-        )
+        for folder in folders:
+            done = compileall.compile_dir(
+                folder, quiet=2, force=True, invalidation_mode=mode, stripdir=str(tree), prependdir="/"
+            )
+            if not done:
+                raise DeployError(f"some module of {folder.name} does not compile")
     finally:
         sys.pycache_prefix = previous
-    if not done:
-        raise DeployError("some module does not compile")
 
 
 def _control(order: Order, root: Path, tree: Path) -> None:
@@ -181,8 +200,11 @@ def _control(order: Order, root: Path, tree: Path) -> None:
     _write(tree / "DEBIAN" / "control", "".join(f"{key}: {value}\n" for key, value in fields.items()))
     conffiles = sorted(path for path in (tree / "etc").rglob("*") if path.is_file())
     _write(tree / "DEBIAN" / "conffiles", "".join(f"/{path.relative_to(tree)}\n" for path in conffiles))
+    units = " ".join(sorted(path.name for path in (tree / "usr/lib/systemd/system").iterdir()))
     for script in SCRIPTS:
-        _write(tree / "DEBIAN" / script, _filled(order, (debian / script).read_text(encoding="utf-8")), _EXECUTABLE)
+        _write(
+            tree / "DEBIAN" / script, _filled(order, (debian / script).read_text(encoding="utf-8"), units), _EXECUTABLE
+        )
     _write(tree / "DEBIAN" / "md5sums", "".join(_sums(tree)))
 
 
@@ -194,8 +216,14 @@ def _sums(tree: Path) -> Iterator[str]:
             yield f"{hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}  {inside}\n"
 
 
-def _filled(order: Order, text: str) -> str:
-    words = {"@PACKAGE@": order.name, "@ROLE@": order.role, "@VERSION@": order.version, "@PREFIX@": f"/{order.prefix}"}
+def _filled(order: Order, text: str, units: str = "") -> str:
+    words = {
+        "@UNITS@": units,
+        "@PACKAGE@": order.name,
+        "@ROLE@": order.role,
+        "@VERSION@": order.version,
+        "@PREFIX@": f"/{order.prefix}",
+    }
     for word, value in words.items():
         text = text.replace(word, value)
     return text
