@@ -115,8 +115,9 @@ def explained() -> Iterator[Outcome]:
     try:
         yield outcome
     except MarqueError as error:
-        complain(sys.stderr, f"marque-primary: {error}")
         outcome.status = next((status for kind, status in _STATUS if isinstance(error, kind)), EX_CONFIG)
+        more = "; `marque-primary doctor` tells more" if isinstance(error, StorageFailure | LinkFailure) else ""
+        complain(sys.stderr, f"marque-primary: {error}{more}")
 
 
 @contextmanager

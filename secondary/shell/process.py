@@ -67,8 +67,9 @@ def explained() -> Iterator[Outcome]:
     try:
         yield outcome
     except MarqueError as error:
-        complain(sys.stderr, f"marque-secondary: {error}")
         outcome.status = next((status for kind, status in _STATUS if isinstance(error, kind)), EX_CONFIG)
+        more = "; `marque-secondary doctor` tells more" if isinstance(error, StorageFailure | LinkFailure) else ""
+        complain(sys.stderr, f"marque-secondary: {error}{more}")
 
 
 def _say(line: str) -> None:
