@@ -68,6 +68,28 @@ def test_a_package_starts_alone_and_carries_its_role_only(made: Path, board: Boa
     assert not foreign, "modules from elsewhere than the package and Debian's standard library"
 
 
+NO_NEW_CODE = """
+import ctypes, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):
+    sys.exit(77)
+import {role}.shell.process, uptane.shell.keys, uptane.shell.pkcs8
+from pathlib import Path
+uptane.shell.keys.create(Path(sys.argv[1]), None)
+"""
+
+
+@pytest.mark.parametrize("role", ["primary", "secondary"])
+def test_it_works_where_no_memory_becomes_executable(made: Path, board: Board, tmp_path: Path, role: str) -> None:
+    """The units say MemoryDenyWriteExecute=yes; the kernel's own switch for it (prctl 65) stands in for systemd."""
+    board.install(package(made, role))
+    command: list[str | Path] = [*board.program(role)[:2], "-c", NO_NEW_CODE.format(role=role), tmp_path / "ecu.pem"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if ran.returncode == 77:
+        pytest.skip("this kernel has no such switch (Linux 6.3)")
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "ecu.pem").exists()
+
+
 @pytest.mark.parametrize("role", ["primary", "secondary"])
 def test_what_is_installed_belongs_to_root_but_the_state(made: Path, board: Board, role: str) -> None:
     board.install(package(made, role))
