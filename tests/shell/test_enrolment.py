@@ -164,3 +164,16 @@ def test_a_doctor_beside_running_servers_and_without_one(garage: Garage) -> None
         assert "is the clock right" in wrong["remedy"]
     finally:
         strange.write_bytes(before)
+
+
+def test_an_exchanged_board_brings_its_key_too(garage: Garage, tmp_path: Path) -> None:
+    board = Board.made("secondary", tmp_path / "brake")
+    key = board.answer("enrol")["public_key"]
+    request = garage.gateway.answer("enrol")["request"]
+    words = ("--exchange", "brake", "--public-key", f"brake={key}", "--request", request)
+    out = tmp_path / "again"
+    garage.town.cli("provision", garage.town.folder / f"{VIN}.toml", "--out", out, *words)
+    assert not list((out / "brake").rglob("*.pem"))
+    [brake] = [each for each in load_primary(out / "gw/config.toml").layout.secondaries if each.ecu == "brake"]
+    assert as_text(brake.key) == key, "the Primary knows its reports by it"
+    assert board.answer("enrol", "--from", out / "brake")["public_key"] == key
