@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "user-mode-linux"
 FOLDER = ROOT / "build" / "uml"
 FETCH_S = 120
-MODULES = ("net/can/can", "net/can/can-raw", "drivers/net/can/dev/can-dev", "drivers/net/can/vcan")
+MODULES = ("net/can/can", "net/can/can-raw", "net/can/can-bcm", "drivers/net/can/dev/can-dev", "drivers/net/can/vcan")
 FINIT_MODULE = 313  # of x86-64, which is what Debian builds it for
 
 # insmod is not on every machine, but the call is a line of Python.
@@ -34,11 +34,12 @@ mount -t sysfs sys /sys
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/nonexistent TMPDIR={tmp} PYTHONPYCACHEPREFIX={pycache}
 cd {root}
 ip link set lo up
-{python} -m pytest -q -p no:cacheprovider -p no:xdist --basetemp={tmp}/without {without}
+pytest="{python} -m pytest -q --color=no -p no:cacheprovider -p no:xdist -o junit_family=xunit1"
+$pytest --basetemp={tmp}/without {without}
 {python} -c '{insert}' {modules}
 ip link add vcan0 type vcan && ip link set vcan0 mtu 16 up
 ip link add vcan1 type vcan && ip link set vcan1 mtu 72 up
-{python} -m pytest -q -p no:cacheprovider -p no:xdist --basetemp={tmp}/with --junit-xml={tmp}/told.xml {inside}
+$pytest --basetemp={tmp}/with --junit-xml={tmp}/told.xml {inside}
 echo $? > {tmp}/status
 echo o > /proc/sysrq-trigger
 """

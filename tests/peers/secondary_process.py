@@ -56,6 +56,7 @@ class SecondaryProcess:
     self_test: list[str] = field(default_factory=list)
     group: str = field(default_factory=lambda: ".".join(["239", *(str(random.randrange(1, 255)) for _ in range(3))]))
     port: int = field(default_factory=lambda: random.randrange(20_000, 60_000))
+    socketcan: str | None = None  # an interface of the kernel's instead of a bus between processes
     program: list[str] = field(default_factory=lambda: [sys.executable, "-m", "secondary"])
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
@@ -84,6 +85,9 @@ class SecondaryProcess:
         (initial / "image.bin").write_bytes(octets)
         (self.folder / "keys").mkdir()
         self.key: PublicKey = keys.create(self.folder / "keys" / "ecu.pem", None).public
+        bus = f'interface = "udp_multicast"\nchannel = "{self.group}"\nport = {self.port}'
+        if self.socketcan is not None:
+            bus = f'interface = "socketcan"\nchannel = "{self.socketcan}"'
         command = f"command = {json.dumps(self.self_test)}" if self.self_test else ""
         self.config.write_text(
             f"""
@@ -95,9 +99,7 @@ class SecondaryProcess:
             filename = "*/*"
             slot_size = {SLOT_SIZE}
             [can]
-            interface = "udp_multicast"
-            channel = "{self.group}"
-            port = {self.port}
+            {bus}
             fd = {str(self.fd).lower()}
             paced = {str(self.paced).lower()}
             [interlock]
