@@ -23,9 +23,10 @@ BENCH_ARGS ?=
 SEEDS ?= 1..200
 SIM_ARGS ?=
 ATTACKS_ARGS ?=
+DEB_ARGS ?=
 C_SOURCES = $(shell find firmware -name '*.[ch]' ! -name fw_codes.h | sort)
 
-.PHONY: help setup demo test check format firmware bench sim attacks generate lock wheel clean
+.PHONY: help setup demo test check format firmware bench sim attacks generate lock wheel deb clean
 
 help: ## list these targets
 	@printf 'Marque: over-the-air updates for vehicles. Targets:\n\n'
@@ -109,6 +110,10 @@ lock: $(READY) ## write requirements/*.txt anew from pyproject.toml (UPGRADE=1: 
 wheel: $(READY) ## build/dist/marque-*.whl, installable as marque[secondary] and so on
 	@mkdir -p "$(TMPDIR)"
 	@$(BIN)/python -m build --wheel --no-isolation --outdir build/dist . | tail -1
+
+deb: $(READY) ## build/deb/*.deb: Primary and Secondary for boards (DEB_ARGS="--architecture arm64": one of them)
+	@mkdir -p "$(TMPDIR)"
+	@$(BIN)/python -m deploy $(DEB_ARGS)
 
 clean: ## remove build/, and with it everything that was ever made
 	rm -rf build

@@ -3,6 +3,9 @@
 marque-primary run --config FILE [--progress FILE]             be this Primary, until SIGTERM
 marque-primary once --config FILE [--progress FILE] [--json]   one update, if there is one
 marque-primary status --config FILE [--json]                   what is durable of it
+marque-primary enrol [--config FILE] [--from FOLDER]            make its keys; put in place what was provisioned
+marque-primary doctor [--config FILE] [--json]                 what is wrong, and what to do
+marque-primary clock [--config FILE]                           raise a clock that lost its time
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ def main() -> None:
         case _:
             from primary.shell.command_line import app  # noqa: PLC0415
 
-            app()
+            app(prog_name="marque-primary")
 
 
 def _reside(file: str, progress: str | None) -> None:

@@ -2,6 +2,8 @@
 
 marque-secondary run --config FILE                be this ECU, until SIGTERM
 marque-secondary status --config FILE [--json]    what is durable of it
+marque-secondary enrol [--config FILE] [--from FOLDER]   make its key; put in place what was provisioned
+marque-secondary doctor [--config FILE] [--json]  what is wrong, and what to do
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ def main() -> None:
         case _:
             from secondary.shell.command_line import app  # noqa: PLC0415
 
-            app()
+            app(prog_name="marque-secondary")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPONENTS = ("director", "image_repo", "primary", "secondary")
-PACKAGES = ("uptane", *COMPONENTS, "firmware", "sim", "rig", "bench", "demo")
+PACKAGES = ("uptane", *COMPONENTS, "firmware", "sim", "rig", "bench", "demo", "deploy")
 ENTRY_POINTS = ("director", "director.time_main", "image_repo", "primary", "secondary", "sim", "rig", "firmware")
 
 BODY_LINES_MAX = 40  # without the docstring: p90 of good code is 30 to 45

@@ -55,6 +55,13 @@ def provision(
     renew: Annotated[
         bool, typer.Option("--renew", help="Revoke earlier certificates; brings a revoked vehicle back.")
     ] = False,
+    request: Annotated[
+        Path | None, typer.Option(help="Request for a certificate that the Primary made: its key stays on its board.")
+    ] = None,
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ECU=KEY", help="Key that an ECU made on its board, with --exchange if it had another."),
+    ] = None,
     folder: FolderOption = HERE,
     server: Server = None,
     whose: Whose = None,
@@ -63,10 +70,15 @@ def provision(
     """Write the folder each ECU starts from: settings, first metadata, its private key, the vehicle's certificate."""
     from director.shell.provisioning import Wish, provision_into  # noqa: PLC0415  (as in enrol)
     from director.shell.vehicle_directory import Addresses  # noqa: PLC0415
+    from uptane.shell.key_text import from_text  # noqa: PLC0415
 
+    try:
+        brought = {ecu: from_text(text) for ecu, text in (_pair(each) for each in public_key or ())}
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     addresses = Addresses(director_address, time_address, image_address)
     with connected(folder, server, whose, as_json=as_json) as client:
-        wish = Wish(vehicle, tuple(exchange or ()), renew, addresses)
+        wish = Wish(vehicle, tuple(exchange or ()), renew, addresses, request, brought)
         written = provision_into(out, client, wish)
         say(f"{written.vehicle}: {len(written.ecus)} ECUs below {out}", as_json=as_json, **written.facts(out))
 

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from director.errors import Refused
 from director.shell.client import Client
 from director.shell.messages import key_message
-from director.shell.vehicle_directory import Addresses, make_keys, write
+from director.shell.vehicle_directory import Addresses, Brought, make_keys, write
 from director.shell.vehicle_file import describe
 from uptane.model.ids import EcuId
+from uptane.model.signed import PublicKey
 from uptane.rpc.gen import director_pb2 as pb
+from uptane.shell import tls
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to provision: a vehicle by id or file, which ECUs were exchanged, whether to revoke what was before."""
+    """What to provision: a vehicle by id or file, which ECUs were exchanged, whether to revoke what was before.
+
+    `request` is a request for the vehicle's certificate that its Primary made; None: its key is made here.
+    `public_keys` are those of ECUs that made theirs.
+    """
 
     vehicle: str
     exchanged: tuple[str, ...]
     renew: bool
     addresses: Addresses
+    request: Path | None = None
+    public_keys: Mapping[str, PublicKey] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +57,14 @@ def provision_into(out: Path, client: Client, wish: Wish) -> Written:
     base, vehicle = (file.parent, describe(file).vehicle) if file.is_file() else (Path(), wish.vehicle)
     known, _ = client.provision(pb.ProvisionRequest(vehicle=vehicle))
     ecus = [ecu.id for ecu in known.ecus]
-    strangers = sorted(set(wish.exchanged) - set(ecus))
+    strangers = sorted({*wish.exchanged, *wish.public_keys} - set(ecus))
     if strangers:
         raise Refused(f"{vehicle} has no ECU {', '.join(strangers)}")
-    made = make_keys(out, known, [EcuId(ecu) for ecu in wish.exchanged])
+    brought = Brought(
+        {EcuId(ecu): key for ecu, key in wish.public_keys.items()},
+        None if wish.request is None else tls.read_public(wish.request),
+    )
+    made = make_keys(out, known, [EcuId(ecu) for ecu in wish.exchanged], brought)
     request = pb.ProvisionRequest(
         vehicle=vehicle,
         keys=[pb.EcuKey(ecu=ecu, public_key=key_message(key)) for ecu, key in made.keys.items()],

@@ -1,6 +1,7 @@
 """What a vehicle starts from: one folder per ECU with its settings, its key and its first metadata.
 
-Private keys are made here and never leave; the Director gets their public halves. Running it again over the same folder
+Private keys are made here and never leave; the Director gets their public halves. A board that made its own brings
+them: nothing private is written for it then. Running it again over the same folder
 goes on where it was broken off: keys that are there are used, everything else is written anew, each file whole.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -44,8 +45,18 @@ class Made:
     request: bytes
 
 
-def make_keys(out: Path, vehicle: pb.Provisioned, exchanged: Sequence[EcuId]) -> Made:
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What boards made themselves: public keys of ECUs, and the request for a certificate of the Primary's TLS key."""
+
+    keys: Mapping[EcuId, PublicKey] = field(default_factory=dict)
+    request: bytes | None = None
+
+
+def make_keys(out: Path, vehicle: pb.Provisioned, exchanged: Sequence[EcuId], brought: Brought) -> Made:
     """Make what is missing of private keys below `out`: for ECUs without a key on file, and for those exchanged.
+
+    Nothing is made in place of what was `brought`.
 
     Raises:
         StorageFailure: a key cannot be written, or a file that is there is none.
@@ -54,18 +65,27 @@ def make_keys(out: Path, vehicle: pb.Provisioned, exchanged: Sequence[EcuId]) ->
     tls_key = b""
     for ecu in vehicle.ecus:
         name, folder = EcuId(ecu.id), out / ecu.id
-        _make_private(folder / "keys")
-        file = folder / "keys" / "ecu.pem"
-        on_file = ecu.public_key.octets if ecu.HasField("public_key") else None
-        if name in exchanged and file.exists() and keys.load(file, None).public.octets == on_file:
-            file.replace(file.with_suffix(".pem.before"))
-        if file.exists():
-            made[name] = keys.load(file, None).public
-        elif on_file is None or name in exchanged:
-            made[name] = keys.create(file, None).public
-        if ecu.primary:
+        if name in brought.keys:
+            made[name] = brought.keys[name]
+        elif (key := _key_below(folder, ecu, exchanged=name in exchanged)) is not None:
+            made[name] = key
+        if ecu.primary and brought.request is None:
             tls_key = _tls_key(folder / "tls")
-    return Made(made, tls.request_for(tls_key))
+    return Made(made, brought.request or tls.request_for(tls_key))
+
+
+def _key_below(folder: Path, ecu: pb.Ecu, *, exchanged: bool) -> PublicKey | None:
+    """The public half of an ECU's key below its folder, made if it is missing; None if the ECU keeps one elsewhere."""
+    file = folder / "keys" / "ecu.pem"
+    on_file = ecu.public_key.octets if ecu.HasField("public_key") else None
+    if exchanged and file.exists() and keys.load(file, None).public.octets == on_file:
+        file.replace(file.with_suffix(".pem.before"))
+    if file.exists():
+        return keys.load(file, None).public
+    if on_file is not None and not exchanged:
+        return None
+    _make_private(file.parent)
+    return keys.create(file, None).public
 
 
 def write(out: Path, provisioned: pb.Provisioned, files: Mapping[str, bytes], *, base: Path, to: Addresses) -> None:

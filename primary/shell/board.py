@@ -34,7 +34,7 @@ from uptane.link.uds_values import PRIMARY_ADDRESS
 from uptane.shell import keys
 from uptane.shell.can_port import CanSettings, open_can_port
 from uptane.shell.files import Store
-from uptane.shell.loop import Loop, Worker
+from uptane.shell.loop import Loop, Source, Worker
 from uptane.verify.threshold import Verifier
 from uptane.verify.trusted import Ecu
 
@@ -48,12 +48,12 @@ Show = Callable[[Note | CycleEnded], None]
 
 
 class Board:
-    """One Primary process; `show` gets everything people want to see.
+    """One Primary process; `show` gets everything people want to see, `sources` take part in the loop.
 
     Raises MarqueError when it cannot start; the text says why.
     """
 
-    def __init__(self, config: Config, store: Store, pace: Pace, show: Show) -> None:
+    def __init__(self, config: Config, store: Store, pace: Pace, show: Show, *sources: Source[Any]) -> None:
         self._config, self._store, self._pace, self._show = config, store, pace, show
         self._blobs = Blobs(config.cache, config.slots)
         provision(config, store, self._blobs)
@@ -74,7 +74,7 @@ class Board:
             CycleEnded: show,
             Stopped: self._stopped,
         }
-        self._loop: Loop[Any, Any] = Loop(self._machine(), handlers, list(self._buses.values()), tick=Tick())
+        self._loop: Loop[Any, Any] = Loop(self._machine(), handlers, [*self._buses.values(), *sources], tick=Tick())
         self._loop.put(Start())
 
     def run(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,6 +13,7 @@ from primary.shell.config import load
 from primary.shell.process import explained, run_once, run_resident
 from primary.shell.progress import displays
 from primary.shell.status import described
+from uptane.shell.enrolment import as_owner_of
 from uptane.shell.files import Store
 
 app = typer.Typer(
@@ -22,7 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-ConfigFile = Annotated[Path, typer.Option("--config", help="the Primary's config.toml", show_default=False)]
+BOARD_FILE: Final = Path("/etc/marque/primary.toml")
+ConfigFile = Annotated[Path, typer.Option("--config", help="the board's settings, or the Primary's config.toml")]
 ProgressFile = Annotated[
     Path | None, typer.Option("--progress", help="append progress as JSON lines to this file", show_default=False)
 ]
@@ -36,12 +38,13 @@ def run(config: ConfigFile, progress: ProgressFile = None) -> None:
 
 
 @app.command()
-def once(config: ConfigFile, progress: ProgressFile = None, *, as_json: AsJson = False) -> None:
+def once(config: ConfigFile = BOARD_FILE, progress: ProgressFile = None, *, as_json: AsJson = False) -> None:
     """One update, if there is one; the exit status says how it ended.
 
     0 done or nothing to do, 3 rolled back, 4 waiting for the vehicle, 5 refused, 69 no server, 74 storage, 78 settings.
     """
-    outcome = run_once(config, displays(progress, quiet=as_json))
+    with as_owner_of(config):
+        outcome = run_once(config, displays(progress, quiet=as_json))
     finished = outcome.finished
     if as_json and finished is not None:
         typer.echo(json.dumps({"result": finished.result.name, "text": finished.text}))
@@ -49,7 +52,7 @@ def once(config: ConfigFile, progress: ProgressFile = None, *, as_json: AsJson =
 
 
 @app.command()
-def status(config: ConfigFile, *, as_json: AsJson = False) -> None:
+def status(config: ConfigFile = BOARD_FILE, *, as_json: AsJson = False) -> None:
     """Tell what is durable of this Primary; it may be running or not."""
     facts: dict[str, Any] = {}
     with explained() as outcome:
@@ -67,3 +70,58 @@ def status(config: ConfigFile, *, as_json: AsJson = False) -> None:
         typer.echo(line + (f"  silent since {ecu['silent_since']}" if ecu["silent_since"] else ""))
     for name, value in facts.items():
         typer.echo(f"{name:20} {'-' if value in (None, [], {}) else value}")
+
+
+@app.command()
+def enrol(
+    config: ConfigFile = BOARD_FILE,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="the folder that provisioning wrote for this ECU", show_default=False)
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make this board's keys, if there are none, and say what the Director needs of them; --from: put in place.
+
+    Private keys are made here and never leave.
+    """
+    from primary.shell.enrol import enrol as enrolled  # noqa: PLC0415  (loads what makes certificates)
+
+    with explained() as outcome:
+        found = enrolled(config, source)
+        if as_json:
+            typer.echo(json.dumps(found.facts()))
+        elif found.folder is not None:
+            typer.echo(f"{found.folder}: in place. Next: marque-primary doctor; systemctl restart marque-primary")
+        else:
+            typer.echo(f"keys {'made' if found.made else 'are there already'}. For this ECU in VEHICLE.toml:")
+            typer.echo(f'public_key = "{found.public_key}"')
+            typer.echo(f"and for `marque-director provision --request`: {found.request}")
+    raise typer.Exit(outcome.status)
+
+
+@app.command()
+def doctor(config: ConfigFile = BOARD_FILE, *, as_json: AsJson = False) -> None:
+    """Look at bus, clock, disk, keys, certificate, servers and Secondaries, and say what to do.
+
+    The exit status is 1 when something is bad.
+    """
+    from primary.shell.doctor import examine  # noqa: PLC0415  (loads certificates)
+    from uptane.shell.checkup import Grade, report, worst  # noqa: PLC0415
+
+    with explained() as outcome, as_owner_of(config):
+        findings = list(examine(load(config)))
+        typer.echo(json.dumps([each.facts() for each in findings]) if as_json else report(findings))
+        outcome.status = int(worst(findings) is Grade.BAD)
+    raise typer.Exit(outcome.status)
+
+
+@app.command()
+def clock(config: ConfigFile = BOARD_FILE) -> None:
+    """Raise the system clock to the latest time this vehicle is known to have seen; for boards without a battery."""
+    from primary.shell.seen import raise_clock  # noqa: PLC0415
+
+    with explained() as outcome:
+        raised = raise_clock(config)
+        typer.echo("the system clock is not behind" if raised is None else f"the system clock is raised to {raised}")
+    raise typer.Exit(outcome.status)

@@ -14,7 +14,7 @@ from uptane.model.reports import InstalledImage
 from uptane.shell.can_port import CanSettings
 from uptane.shell.can_settings import can_settings
 from uptane.shell.key_text import key_setting
-from uptane.shell.settings import Section, read
+from uptane.shell.settings import Section, read, read_board
 
 POLL_S = 60  # unless the Director says otherwise, which it does
 POLLS_S = range(1, 86_401)
@@ -80,12 +80,12 @@ class Config:
 
 
 def load(file: Path) -> Config:
-    """Read config.toml and mapping.toml.
+    """Read config.toml and mapping.toml, and the board's settings above it.
 
     Raises:
         SettingsError: one of them cannot be used; the text says which key, what was found and what to do.
     """
-    top = read(file)
+    top = read_board(file)
     tls, self_test, paths, poll = (top.section(key) for key in ("tls", "self_test", "paths", "poll"))
     buses = _buses(top.sections("bus"))
     authority = tls.path("authority", "tls/ca.pem")

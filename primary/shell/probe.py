@@ -18,7 +18,12 @@ LISTEN_S: Final = 0.5
 
 
 def probe(server: Server, own: tuple[Path, Path] | None) -> Reason:
-    """Connect, shake hands (with our certificate and key), wait for a word: DOWN, UNTRUSTED or FORBIDDEN."""
+    """Why a call failed: DOWN, UNTRUSTED or FORBIDDEN. A server that greets us is up by now, and was DOWN."""
+    return greeted(server, own) or Reason.DOWN
+
+
+def greeted(server: Server, own: tuple[Path, Path] | None) -> Reason | None:
+    """Connect, shake hands (with our certificate and key), wait for a word: None when it comes, else why not."""
     host, _, port = server.address.rpartition(":")
     host = host.strip("[]")
     try:
@@ -39,11 +44,11 @@ def probe(server: Server, own: tuple[Path, Path] | None) -> Reason:
         return Reason.DOWN
 
 
-def _welcome(secure: ssl.SSLSocket) -> Reason:
+def _welcome(secure: ssl.SSLSocket) -> Reason | None:
     """A server of gRPC speaks first. One that hangs up instead has refused our certificate, after the handshake."""
     secure.settimeout(LISTEN_S)
     try:
-        return Reason.DOWN if secure.recv(1) else Reason.FORBIDDEN
+        return None if secure.recv(1) else Reason.FORBIDDEN
     except TimeoutError:
         return Reason.DOWN
     except OSError:  # an alert, or a connection that was reset

@@ -7,7 +7,6 @@ Exit statuses (sysexits.h where one fits): 0 done or nothing to do; 3 rolled bac
 from __future__ import annotations
 
 import fcntl
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from uptane.errors import LinkFailure, MarqueError, StorageFailure
 from uptane.shell.files import Store
 from uptane.shell.loop import stopped_by_signals
 from uptane.shell.settings import SettingsError
+from uptane.shell.systemd import Service, complain, set_up_log
 
 EX_UNAVAILABLE: Final = 69
 EX_IOERR: Final = 74
@@ -69,8 +69,8 @@ def run_once(file: Path, displays: Sequence[Display]) -> Outcome:
 
 
 def _run(file: Path, displays: Sequence[Display], outcome: Outcome, *, once: bool) -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-
+    set_up_log(sys.stderr)
+    service = Service()
     at_rest = False
 
     def show(effect: Note | CycleEnded) -> None:
@@ -78,6 +78,7 @@ def _run(file: Path, displays: Sequence[Display], outcome: Outcome, *, once: boo
         for display in displays:
             display.show(effect)
         if isinstance(effect, CycleEnded):
+            service.status(f"{effect.finished.result.value} {effect.finished.text}")
             was_at_rest, at_rest = at_rest, effect.finished.result is Result.IDLE
             if at_rest and not was_at_rest:
                 give_back()
@@ -85,13 +86,16 @@ def _run(file: Path, displays: Sequence[Display], outcome: Outcome, *, once: boo
     config = load(file)
     store = Store(config.state)
     with _alone(config.state / "lock"):
-        board = Board(config, store, Pace(config.poll_s, once), show)
+        board = Board(config, store, Pace(config.poll_s, once), show, service)
         try:
             with stopped_by_signals(board.stop):
                 if not once:
-                    say(f"{config.layout.ecu} is ready, with {len(config.layout.secondaries)} Secondaries")
+                    ready = f"{config.layout.ecu} is ready, with {len(config.layout.secondaries)} Secondaries"
+                    say(ready)
+                    service.ready(ready)
                 outcome.status = board.run()
         finally:
+            service.stopping()
             board.close()
             for display in displays:
                 display.close()
@@ -111,8 +115,9 @@ def explained() -> Iterator[Outcome]:
     try:
         yield outcome
     except MarqueError as error:
-        sys.stderr.write(f"marque-primary: {error}\n")
         outcome.status = next((status for kind, status in _STATUS if isinstance(error, kind)), EX_CONFIG)
+        more = "; `marque-primary doctor` tells more" if isinstance(error, StorageFailure | LinkFailure) else ""
+        complain(sys.stderr, f"marque-primary: {error}{more}")
 
 
 @contextmanager

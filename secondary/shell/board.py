@@ -30,7 +30,7 @@ from uptane.link.uds_tasks import Interlock, Traffic
 from uptane.shell import keys
 from uptane.shell.can_port import open_can_port
 from uptane.shell.files import Store
-from uptane.shell.loop import Loop, Worker, monotonic
+from uptane.shell.loop import Loop, Source, Worker, monotonic
 from uptane.verify.threshold import Verifier
 from uptane.verify.trusted import Ecu
 
@@ -44,12 +44,14 @@ log = logging.getLogger("marque.secondary")
 
 
 class Board:
-    """One Secondary process; `ready` is called when it listens for the first time.
+    """One Secondary process; `ready` is called when it listens for the first time; `sources` take part in the loop.
 
     Raises MarqueError when it cannot start; the text says why.
     """
 
-    def __init__(self, config: Config, store: Store, slots: Slots, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: Config, store: Store, slots: Slots, ready: Callable[[], None], *sources: Source[Event]
+    ) -> None:
         self._ready = ready
         self._config, self._store, self._slots = config, store, slots
         provision(config, store, slots)
@@ -66,7 +68,7 @@ class Board:
         except BaseException:
             self._can.close()
             raise
-        self._loop: Loop[Event, needs.Effect] = Loop(machine, self._handlers(), [self._can], tick=Tick())
+        self._loop: Loop[Event, needs.Effect] = Loop(machine, self._handlers(), [self._can, *sources], tick=Tick())
         self._loop.put(PowerUp())
 
     def run(self) -> int:

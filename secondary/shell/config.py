@@ -12,7 +12,7 @@ from uptane.model.limits import IMAGE_LENGTH_MAX
 from uptane.model.reports import InstalledImage
 from uptane.shell.can_port import CanSettings
 from uptane.shell.can_settings import can_settings
-from uptane.shell.settings import Section, read
+from uptane.shell.settings import Section, read_board
 
 SELF_TEST_S = 60  # as long as a slow ECU takes to come up; the vehicle waits for it parked
 SELF_TEST_S_MAX = 3_600
@@ -62,12 +62,12 @@ class Config:
 
 
 def load(file: Path) -> Config:
-    """Read config.toml.
+    """Read config.toml, and the board's settings above it.
 
     Raises:
         SettingsError: it cannot be used; the text says which key, what was found and what to do.
     """
-    top = read(file)
+    top = read_board(file)
     slot_size = top.integer("slot_size", range(1, IMAGE_LENGTH_MAX + 1))
     can, self_test, paths = top.section("can"), top.section("self_test"), top.section("paths")
     config = Config(

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import fcntl
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from secondary.shell.board import Board
 from secondary.shell.config import load
 from secondary.shell.slots import Slots
 from uptane.errors import LinkFailure, MarqueError, StorageFailure
 from uptane.shell.files import Store
+from uptane.shell.log_stream import log_stream
 from uptane.shell.loop import stopped_by_signals
 from uptane.shell.settings import SettingsError
+from uptane.shell.systemd import Service, complain, set_up_log
 
 # As in sysexits.h. No restart repairs a configuration (78); the others may pass.
 EX_UNAVAILABLE: Final = 69
@@ -35,7 +36,8 @@ class Outcome:
 
 def run_ecu(file: Path) -> int:
     """Be the ECU that `file` describes, until SIGTERM; return the exit status of the process."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_log(sys.stderr)
+    service = Service()
     with explained() as outcome:
         config = load(file)
         store = Store(config.state)
@@ -43,11 +45,17 @@ def run_ecu(file: Path) -> int:
             bus = f"{config.can.interface} {config.can.channel}"
             ready = f"{config.ecu} is ready on {bus}, address 0x{config.address:02X}"
             slots = Slots(config.slots, config.slot_size)
-            board = Board(config, store, slots, lambda: _say(sys.stdout, ready))
+
+            def listening() -> None:
+                _say(ready)
+                service.ready(ready)
+
+            board = Board(config, store, slots, listening, service)
             try:
                 with stopped_by_signals(board.stop):
                     outcome.status = board.run()
             finally:
+                service.stopping()
                 board.close()
     return outcome.status
 
@@ -59,11 +67,13 @@ def explained() -> Iterator[Outcome]:
     try:
         yield outcome
     except MarqueError as error:
-        _say(sys.stderr, f"marque-secondary: {error}")
         outcome.status = next((status for kind, status in _STATUS if isinstance(error, kind)), EX_CONFIG)
+        more = "; `marque-secondary doctor` tells more" if isinstance(error, StorageFailure | LinkFailure) else ""
+        complain(sys.stderr, f"marque-secondary: {error}{more}")
 
 
-def _say(stream: TextIO, line: str) -> None:
+def _say(line: str) -> None:
+    stream = log_stream(sys.stdout)
     stream.write(f"{line}\n")
     stream.flush()
 

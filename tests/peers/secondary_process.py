@@ -56,6 +56,8 @@ class SecondaryProcess:
     self_test: list[str] = field(default_factory=list)
     group: str = field(default_factory=lambda: ".".join(["239", *(str(random.randrange(1, 255)) for _ in range(3))]))
     port: int = field(default_factory=lambda: random.randrange(20_000, 60_000))
+    socketcan: str | None = None  # an interface of the kernel's instead of a bus between processes
+    program: list[str] = field(default_factory=lambda: [sys.executable, "-m", "secondary"])
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
 
@@ -83,6 +85,9 @@ class SecondaryProcess:
         (initial / "image.bin").write_bytes(octets)
         (self.folder / "keys").mkdir()
         self.key: PublicKey = keys.create(self.folder / "keys" / "ecu.pem", None).public
+        bus = f'interface = "udp_multicast"\nchannel = "{self.group}"\nport = {self.port}'
+        if self.socketcan is not None:
+            bus = f'interface = "socketcan"\nchannel = "{self.socketcan}"'
         command = f"command = {json.dumps(self.self_test)}" if self.self_test else ""
         self.config.write_text(
             f"""
@@ -94,9 +99,7 @@ class SecondaryProcess:
             filename = "*/*"
             slot_size = {SLOT_SIZE}
             [can]
-            interface = "udp_multicast"
-            channel = "{self.group}"
-            port = {self.port}
+            {bus}
             fd = {str(self.fd).lower()}
             paced = {str(self.paced).lower()}
             [interlock]
@@ -117,7 +120,7 @@ class SecondaryProcess:
 
     def start(self, *, file_octets_max: int | None = None) -> "SecondaryProcess":
         """Start it and wait until it says that it is ready; longer files than given fail, as on a full disk."""
-        command = [sys.executable, "-m", "secondary", "run", "--config", str(self.config)]
+        command = [*self.program, "run", "--config", str(self.config)]
         if file_octets_max is not None:
             limit = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({file_octets_max},) * 2);"
             command = [sys.executable, "-c", f"{limit} os.execv(sys.executable, {command!r})"]
@@ -154,7 +157,7 @@ class SecondaryProcess:
 
     def status(self) -> dict[str, Any]:
         """What the status command tells."""
-        command = [sys.executable, "-m", "secondary", "status", "--config", str(self.config), "--json"]
+        command = [*self.program, "status", "--config", str(self.config), "--json"]
         told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
         facts: dict[str, Any] = json.loads(told.stdout)
         return facts

@@ -108,7 +108,10 @@ class Workshop:
 @contextmanager
 def plugged_in(ecu: SecondaryProcess) -> Iterator[Workshop]:
     """A workshop's program on the ECU's bus."""
-    bus = can.Bus(interface="udp_multicast", channel=ecu.group, port=ecu.port, hop_limit=0, fd=ecu.fd)
+    if ecu.socketcan is None:
+        bus = can.Bus(interface="udp_multicast", channel=ecu.group, port=ecu.port, hop_limit=0, fd=ecu.fd)
+    else:
+        bus = can.Bus(interface="socketcan", channel=ecu.socketcan, fd=ecu.fd)
     address = isotp.Address(
         isotp.AddressingMode.NormalFixed_29bits,
         target_address=ADDRESS,

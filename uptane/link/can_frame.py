@@ -13,7 +13,7 @@ CAN_ID_MAX = 0x1FFF_FFFF  # 29 bits; frames with 11-bit identifiers carry no nor
 
 PHYSICAL_ID = 0x1CDA_0000
 FUNCTIONAL_ID = 0x1CDB_0000
-_KIND_MASK = 0x03FF_0000  # all but the priority (three bits) and the two addresses
+KIND_MASK = 0x03FF_0000  # all but the priority (three bits) and the two addresses
 
 FUNCTIONAL_TARGET = 0x33  # "all ECUs", as in ISO 15765-4
 
@@ -53,10 +53,10 @@ def can_id_of(address: Address) -> int:
 
 def address_of(can_id: int) -> Address | None:
     """Read a 29-bit identifier of any priority; None when it is not normal fixed addressing."""
-    kind = can_id & _KIND_MASK
-    if kind == PHYSICAL_ID & _KIND_MASK:
+    kind = can_id & KIND_MASK
+    if kind == PHYSICAL_ID & KIND_MASK:
         return Address(can_id >> 8 & 0xFF, can_id & 0xFF, functional=False)
-    if kind == FUNCTIONAL_ID & _KIND_MASK:
+    if kind == FUNCTIONAL_ID & KIND_MASK:
         return Address(can_id >> 8 & 0xFF, can_id & 0xFF, functional=True)
     return None
 

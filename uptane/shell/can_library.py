@@ -1,4 +1,4 @@
-"""CAN interfaces by python-can: socketcan, slcan, virtual, and every other one it knows."""
+"""CAN interfaces by python-can: slcan, virtual, and every other one it knows."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from uptane.link.bus_model import BUDGET_PERCENT_MAX, BusModel
 from uptane.link.bus_time import BusSpeed, frame_ns
 from uptane.link.can_frame import FUNCTIONAL_TARGET, CanFrame, address_of
 from uptane.link.isotp_values import SendFrames
-from uptane.shell.can_udp import HOP_LIMIT, PORT, UdpWire
 from uptane.shell.can_wire import Option, Wire
 
 RETRY_NS = 1_000_000  # a full interface is tried again after about four classic frames
@@ -289,10 +288,17 @@ def open_can_port(
 def _open_wire(settings: CanSettings, own: int | None) -> Wire:
     interface, channel, options = settings.interface, settings.channel, dict(settings.options)
     if interface == "udp_multicast" and ":" not in channel:  # groups of IPv6 are left to python-can
+        from uptane.shell.can_udp import HOP_LIMIT, PORT, UdpWire  # noqa: PLC0415  (msgpack: not on every board)
+
         port, hop_limit = options.pop("port", PORT), options.pop("hop_limit", HOP_LIMIT)
         if options or not isinstance(port, int) or not isinstance(hop_limit, int):
             raise LinkFailure(f"CAN {interface} {channel}: its options are port and hop_limit, whole numbers")
         return UdpWire(channel, port=port, hop_limit=hop_limit, fd=settings.fd, own=own)
+    if interface == "socketcan" and not options:
+        from uptane.shell.can_socket import SocketWire  # noqa: PLC0415
+
+        # A paced port reckons with everybody's frames; a real bus paces itself, and needs only those for us.
+        return SocketWire(channel, fd=settings.fd, own=None if settings.paced else own)
     # python-can takes 12 MB of a board's memory: it is loaded where it drives the interface, and only there.
     from uptane.shell.can_library import LibraryWire  # noqa: PLC0415
 

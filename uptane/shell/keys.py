@@ -158,4 +158,6 @@ def _judge(path: Path, stream: BinaryIO) -> None:
     if status.st_mode & 0o077:
         raise Exposed(f"{path}: mode {stat.S_IMODE(status.st_mode):04o} lets others at it; it must be 0600 (chmod 600)")
     if status.st_uid not in {os.geteuid(), 0}:
-        raise Exposed(f"{path}: belongs to user {status.st_uid}, not to the user who runs this ({os.geteuid()})")
+        raise Exposed(
+            f"{path}: belongs to user {status.st_uid}, not to the user who runs this ({os.geteuid()}); chown it"
+        )

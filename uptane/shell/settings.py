@@ -1,12 +1,14 @@
 """Reading a TOML file strictly: each key known, of its type, in its range; else an error with the place and the remedy.
 
-A key that nobody asked for is refused, so that a misspelt one cannot be mistaken for a default.
+A key that nobody asked for is refused, so that a misspelt one cannot be mistaken for a default. On a board two files
+are read as one: what provisioning wrote of an ECU, and above it what the board itself says (`read_board`).
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final, TypeVar
@@ -31,13 +33,30 @@ REQUIRED: Final = _Required.REQUIRED
 """As a default: the key has to be there."""
 
 
+PROVISIONED: Final = "provisioned"
+PROVISIONED_FILE: Final = "config.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """A file whose keys took the place of others, and which keys these are; a table stands for all that is in it."""
+
+    file: Path
+    keys: frozenset[str]
+
+    def has(self, where: str) -> bool:
+        """Whether a key comes from it."""
+        return any(where == key or where.startswith((f"{key}.", f"{key}[")) for key in self.keys)
+
+
 class Section:
     """One table of the file. Each getter takes a key once; `done` refuses the keys nobody took."""
 
-    def __init__(self, table: dict[str, object], path: str, file: Path) -> None:
+    def __init__(self, table: dict[str, object], path: str, file: Path, above: Above | None = None) -> None:
         self._table = dict(table)
         self._path = path
         self._file = file
+        self._above = above
 
     @property
     def file(self) -> Path:
@@ -104,21 +123,24 @@ class Section:
 
     def path(self, key: str, default: str | _Required = REQUIRED) -> Path:
         """A path, relative to the file's folder unless absolute."""
-        return self._file.parent / self.text(key, default)
+        text = self.text(key, default)
+        return self._file_of(key).parent / text
 
     def section(self, key: str) -> Section:
         """A table; an empty one when the file has none."""
         value = self._table.pop(key, {})
         if not isinstance(value, dict):
             raise self.error(key, value, f"a table: [{self._where(key)}]")
-        return Section(value, self._where(key), self._file)
+        return Section(value, self._where(key), self._file, self._above)
 
     def sections(self, key: str) -> list[Section]:
         """The tables of a list, [[key]]; none when the file has none."""
         value = self._table.pop(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.error(key, value, f"tables: [[{self._where(key)}]]")
-        return [Section(item, f"{self._where(key)}[{number}]", self._file) for number, item in enumerate(value)]
+        return [
+            Section(item, f"{self._where(key)}[{number}]", self._file, self._above) for number, item in enumerate(value)
+        ]
 
     def has(self, key: str) -> bool:
         """Whether the key is there and was not taken."""
@@ -132,21 +154,27 @@ class Section:
     def done(self) -> None:
         """Refuse what nobody took."""
         for key in self._table:
-            raise SettingsError(f"{self._file}: {self._where(key)}: unknown key; remove it, or correct its spelling")
+            raise SettingsError(
+                f"{self._file_of(key)}: {self._where(key)}: unknown key; remove it, or correct its spelling"
+            )
 
     def error(self, key: str, found: object, expected: str) -> SettingsError:
         """Why the value of `key` cannot be used."""
-        return SettingsError(f"{self._file}: {self._where(key)} is {_shown(found)}; expected {expected}")
+        return SettingsError(f"{self._file_of(key)}: {self._where(key)} is {_shown(found)}; expected {expected}")
 
     def _take(self, key: str, default: object, words: str) -> object:
         if key in self._table:
             return self._table.pop(key)
         if default is REQUIRED:
-            raise SettingsError(f"{self._file}: {self._where(key)} is missing; add it: {words}")
+            raise SettingsError(f"{self._file_of(key)}: {self._where(key)} is missing; add it: {words}")
         return default
 
     def _where(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
+
+    def _file_of(self, key: str) -> Path:
+        """The file the key stands in, or would."""
+        return self._above.file if self._above is not None and self._above.has(self._where(key)) else self._file
 
 
 def read(file: Path) -> Section:
@@ -155,6 +183,53 @@ def read(file: Path) -> Section:
     Raises:
         SettingsError: it cannot be read, or is no TOML.
     """
+    return Section(_table(file), "", file)
+
+
+def read_board(file: Path) -> Section:
+    """The top table of a board's settings: of `file` alone, or of config.toml in the folder its `provisioned` names.
+
+    In the second case each key of `file` stands above the same one there; tables are merged, lists replaced.
+
+    Raises:
+        SettingsError: a file cannot be read, or is no TOML; or nothing was provisioned yet.
+    """
+    own = _table(file)
+    if PROVISIONED not in own:
+        return Section(own, "", file)
+    below = provisioned_folder(file) / PROVISIONED_FILE
+    if not below.exists():
+        raise SettingsError(f"{below} is not there: run `enrol --from FOLDER` with the folder that provisioning wrote")
+    table, above = _table(below), {key: value for key, value in own.items() if key != PROVISIONED}
+    return Section(_merged(table, above), "", below, Above(file, frozenset(_leaves(above))))
+
+
+def provisioned_folder(file: Path) -> Path:
+    """The folder with what provisioning writes of an ECU: as the board's file says, or the folder it is in itself.
+
+    Raises:
+        SettingsError: the file cannot be read, or names no folder.
+    """
+    return Section(_table(file), "", file).path(PROVISIONED, ".")
+
+
+def _merged(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:
+    merged = dict(below)
+    for key, value in above.items():
+        found = merged.get(key)
+        merged[key] = _merged(found, value) if isinstance(found, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _leaves(table: dict[str, object], path: str = "") -> Iterator[str]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}"
+
+
+def _table(file: Path) -> dict[str, object]:
     try:
         with file.open("rb") as opened:
             octets = opened.read(FILE_LENGTH_MAX + 1)
@@ -163,7 +238,7 @@ def read(file: Path) -> Section:
     if len(octets) > FILE_LENGTH_MAX:
         raise SettingsError(f"{file}: longer than {FILE_LENGTH_MAX} octets; this is no configuration file")
     try:
-        return Section(tomllib.loads(octets.decode()), "", file)
+        return tomllib.loads(octets.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{file}: is no TOML: {error}") from error
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from uptane.shell.settings import FILE_LENGTH_MAX, Section, SettingsError, read
+from uptane.shell.settings import FILE_LENGTH_MAX, Section, SettingsError, read, read_board
 
 
 class Kind(Enum):
@@ -97,3 +97,60 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, octets: byte
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: No such file"):
         read(tmp_path / "none.toml")
+
+
+# ------------------------------------------------------------------------------- a board's file above a provisioned one
+
+
+def board(tmp_path: Path, above: str, below: str) -> Section:
+    """Settings of a board in one folder, what was provisioned in another."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "ecu").mkdir()
+    file = tmp_path / "etc/board.toml"
+    file.write_text(f'provisioned = "{tmp_path}/ecu"\n{above}')
+    (tmp_path / "ecu/config.toml").write_text(below)
+    return read_board(file)
+
+
+def test_a_board_stands_above_what_was_provisioned_key_by_key(tmp_path: Path) -> None:
+    above = 'a = "board"\n[t]\nx = 1\n[new]\np = "/abs"\n[[m]]\nc = 3\n'
+    top = board(tmp_path, above, 'a = "ecu"\nb = "ecu"\np = "dir"\n[t]\nx = 0\ny = 2\n[[m]]\nc = 1\n[[m]]\nc = 2\n')
+    assert (top.text("a"), top.text("b")) == ("board", "ecu")
+    table = top.section("t")
+    assert (table.integer("x", range(9)), table.integer("y", range(9))) == (1, 2)
+    assert [each.integer("c", range(9)) for each in top.sections("m")] == [3], "lists are replaced"
+    assert top.path("p") == tmp_path / "ecu/dir"
+    assert top.section("new").path("p") == Path("/abs")
+    top.done()
+
+
+@pytest.mark.parametrize(
+    ("above", "take", "text"),
+    [
+        ("[t]\nx = 9", lambda top: top.section("t").integer("x", range(2)), "etc/board.toml: t.x is 9"),
+        ("[u]\nz = 9", lambda top: top.section("u").done(), "etc/board.toml: u.z: unknown key"),
+        ("[t]\n", lambda top: top.section("t").integer("x", range(1, 2)), "ecu/config.toml: t.x is 0"),
+        ("[[m]]\nc = 9", lambda top: top.sections("m")[0].integer("c", range(2)), "etc/board.toml: m[0].c is 9"),
+        ("", lambda top: top.text("missing"), "ecu/config.toml: missing is missing"),
+    ],
+)
+def test_a_mistake_is_said_of_the_file_it_stands_in(
+    tmp_path: Path, above: str, take: Callable[[Section], object], text: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        take(board(tmp_path, above, "[t]\nx = 0\n"))
+    assert text in str(refused.value)
+
+
+def test_a_relative_path_of_the_board_is_relative_to_its_own_file(tmp_path: Path) -> None:
+    assert board(tmp_path, 'p = "x"', "").path("p") == tmp_path / "etc/x"
+
+
+def test_nothing_provisioned_yet_says_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "board.toml"
+    file.write_text('provisioned = "/nowhere/at/all"')
+    with pytest.raises(SettingsError, match="run `enrol --from FOLDER`"):
+        read_board(file)
+    file.write_text("provisioned = 1")
+    with pytest.raises(SettingsError, match="provisioned is 1"):
+        read_board(file)

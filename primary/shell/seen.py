@@ -1,0 +1,69 @@
+"""The latest time this Primary knows to have passed, provisioned at or attested since; and a system clock raised to it.
+
+A board without a battery boots years ago, and its TLS takes every server for not valid yet. Only TLS looks at that
+clock; what is signed is judged by attested time (docs/wire.md, "Time").
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from primary.shell.config import Config, load
+from primary.shell.provision import floor
+from primary.state import metadata_name
+from uptane.codec.oer import Oer
+from uptane.crypto import Sha2, valid
+from uptane.errors import Malformed, MarqueError, Rejected, StorageFailure
+from uptane.model.ids import Repository
+from uptane.model.metadata import Fleet
+from uptane.moments import UtcTime
+from uptane.shell.files import Store
+from uptane.verify import attested
+from uptane.verify.root import first_root
+from uptane.verify.threshold import Verifier
+from uptane.verify.trusted import ROOT_FILE, TIME_FILE
+
+
+class ClockFailure(MarqueError):
+    """The system clock cannot be set; the text says why."""
+
+
+def seen(config: Config) -> UtcTime:
+    """The latest time known to have passed; that of provisioning where no more is on record.
+
+    Raises:
+        ProvisionError: not even that is there.
+    """
+    least = floor(config)
+    if not config.state.is_dir():
+        return least
+    store = Store(config.state)
+    try:
+        octets = store.read(metadata_name(Repository.DIRECTOR, ROOT_FILE))
+        if octets is None:
+            return least
+        root = first_root(Verifier(Oer(), valid, Sha2()), octets, Fleet())
+        return attested.load(store.read(metadata_name(Repository.DIRECTOR, TIME_FILE)), root, least).time
+    except (StorageFailure, Rejected, Malformed):
+        return least
+
+
+def raise_clock(file: Path) -> UtcTime | None:
+    """Set the system clock to what was seen, if it is behind it; None if it is not.
+
+    Raises:
+        ClockFailure: this process may not set it.
+        MarqueError: the settings, or what provisioning left, cannot be read.
+    """
+    least = seen(load(file))
+    if time.time() >= least:
+        return None
+    try:
+        time.clock_settime(time.CLOCK_REALTIME, float(least))
+    except OSError as error:
+        raise ClockFailure(
+            f"the system clock is behind {least} (UTC seconds) and cannot be set: {error.strerror}; "
+            "run it as root, or by marque-primary-clock.service"
+        ) from error
+    return least
