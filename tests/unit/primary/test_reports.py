@@ -10,14 +10,16 @@ import pytest
 
 from primary.collect import COUNTER_LEAP
 from primary.cycle import Result
+from primary.journal import Stage, load
 from primary.means import Means
 from primary.needs import FetchMetadata, Perform
 from primary.refresh import vehicle_of
-from primary.state import Memory
+from primary.state import TRANSACTION, Memory
 from tests.builders import BODY, BRAKE, CODEC, HARDWARE, PRIMARY, SUPPLIER, image, key, sealed
 from tests.unit.primary.world import NEW, OLD, World, texts
 from uptane.errors import Check
-from uptane.link.uds_client import read_report
+from uptane.link.uds_client import read_report, read_status
+from uptane.link.uds_objects import Status
 from uptane.model.ids import EcuId, HardwareId, VehicleId
 from uptane.model.limits import REPORT_LENGTH_MAX
 from uptane.model.reports import EcuReport, EcuState, InstalledImage
@@ -27,7 +29,8 @@ RECORD = f"reports/{BRAKE}"
 GENUINE = key(f"ecu {BRAKE}")
 STRANGER = key("stranger")
 
-CHANGING = {EcuState.TRIAL, EcuState.VOTED, EcuState.COMMITTED}
+VOTED, COMMITTED, RELEASED = EcuState.VOTED, EcuState.COMMITTED, EcuState.RELEASED
+CHANGING = {EcuState.TRIAL, VOTED, COMMITTED}
 
 Forge = Callable[[EcuReport], bytes]
 
@@ -208,6 +211,35 @@ def test_a_vote_of_a_bundle_that_was_rolled_back_leaves_nobody_out(liar: Liar, c
         world.once_more()
         assert world.runs() in (OLD, NEW)
     assert world.runs() == NEW
+
+
+@pytest.mark.parametrize(("before", "said_instead"), [(VOTED, COMMITTED), (COMMITTED, RELEASED)])
+def test_only_its_signed_report_says_that_an_ecu_has_taken_a_decision(
+    monkeypatch: pytest.MonkeyPatch, before: EcuState, said_instead: EcuState
+) -> None:
+    """Somebody on the bus says what the Primary waits to hear, in the status of the brake, and no order reaches it."""
+    lies = True
+
+    def status(ecu: EcuId) -> Generator[Any, Any, Status]:
+        genuine = yield from read_status(ecu)
+        return replace(genuine, state=said_instead) if lies and ecu == BRAKE and genuine.state is before else genuine
+
+    world = World()
+    world.once_more()
+    world.update()
+    monkeypatch.setattr("primary.participants.read_status", status)
+    for _ in range(2):
+        world.once_more()
+    assert world.nodes[BRAKE].state.installation.state is before
+    journal = load(world.records[TRANSACTION]).journal
+    assert journal is not None
+    assert journal.stage is (Stage.COMMITTING if before is VOTED else Stage.RELEASING)
+    assert world.own.state is not RELEASED
+    lies = False
+    world.once_more()
+    assert world.runs() == NEW
+    assert {node.state.installation.state for node in world.nodes.values()} == {RELEASED}
+    assert load(world.records[TRANSACTION]).journal is None
 
 
 # -------------------------------------------------------------------------------------------- the Image repository
