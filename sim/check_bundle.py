@@ -140,11 +140,14 @@ def _excused(vehicle: VehicleTruth, transaction: Transaction, journal: Journal) 
 
 
 def brought_back(vehicle: VehicleTruth, octets: bytes | None) -> None:
-    """Storage brought back an older journal, or none."""
+    """Storage brought back an older journal, or none: a commit that no ECU was told is as if it had never been said."""
     try:
         vehicle.journal = journals.load(octets)
     except StorageFailure:
         vehicle.journal = Transactions()
+    for transaction in vehicle.transactions.values():
+        if not transaction.decided and Phase.COMMIT not in transaction.phases:
+            transaction.stages.discard(Stage.COMMITTING)
 
 
 def joined(vehicle: VehicleTruth, truth: EcuTruth, old: Installation) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from sim.image_node import Wish
 from sim.plan import Act, Planned
 from sim.vehicle import SimVehicle
 from sim.verbs import Verb
-from uptane.errors import LinkFailure, Malformed, Rejected
+from uptane.errors import Check, LinkFailure, Malformed, Rejected
 from uptane.model.ids import TOP_TARGETS, EcuId, Filename, HardwareId, Role, VehicleId
 
 AGAIN_NS: Final = 3 * NS_PER_S  # a person who was refused looks again
@@ -112,13 +112,27 @@ class Operators:
         chosen = [ecu for place, ecu in enumerate(ecus) if not mask or mask >> place & 1] or ecus
         wishes: dict[Filename, Wish] = {}
         orders: dict[EcuId, Filename] = {}
-        for ecu in chosen:
-            name, wish = self._next(ecu, act)
-            wishes[name] = wish
-            orders[ecu.ecu] = name
+
+        def number() -> None:
+            wishes.clear()
+            for ecu in chosen:
+                name, wish = self._next(ecu, act)
+                wishes[name] = wish
+                orders[ecu.ecu] = name
+
+        def publish() -> None:
+            try:
+                self._publish(wishes)
+            except Rejected as refusal:
+                if refusal.check is not Check.PUBLISH_COUNTER:
+                    raise
+                number()  # somebody else was quicker while the server was away
+                self._publish(wishes)
+
+        number()
         self._try(
             "update",
-            lambda: self._publish(wishes),
+            publish,
             lambda: _done(self._servers.director.assign([vehicle.id], orders)),
             lambda: self.wanted.setdefault(vehicle.id, {}).update(orders),
         )

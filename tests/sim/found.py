@@ -221,4 +221,69 @@ FOUND: tuple[tuple[str, str], ...] = (
         13 32412 flicker v1.primary 2000 16 1
         """,
     ),
+    (
+        "(The judge's mistake.) A commit that was told to nobody, and lost with its record, was held against a roll back.",
+        """
+        plan 1 seed 44098649419 image 1500 calm 103576
+        vehicle 1 head brake:partial:fast
+        1 9977 assign v1 0 0 3
+        2 33571 assign v1 0 0 0
+        3 35454 renew director 0 0 0
+        4 56811 assign v1 0 0 2
+        5 8932 flicker v1.primary 0 20 1
+        6 12328 blackout v1.brake 0 1 0
+        7 13548 rot v1.primary 0 3 0
+        8 13974 slow v1 8075 3 3000
+        9 35738 flicker v1.primary 20 32 1
+        10 42119 cut v1.brake 0 7 0
+        11 43009 flicker v1.primary 20 40 0
+        12 44982 blackout v1.primary 20 7 1
+        13 45478 flicker v1.primary 300 48 1
+        14 62639 moving v1 1167 2 0
+        15 67036 partition v1/director 22629 1 0
+        16 74337 twice v1 24615 0 100
+        17 74385 cut v1.primary 9000 6 0
+        18 80677 intruder v1.bus.fast 6150 0 0
+        19 81772 twice v1 26824 0 100
+        20 82804 cut v1.brake 0 12 1
+        21 92055 flicker v1.primary 20 8 0
+        22 97306 twice v1 8709 3 20
+        23 101480 noise v1.bus.fast 4952 2 10
+        """,
+    ),
+    (
+        "(The judge's mistake.) An operator whose release counter had been overtaken meanwhile gave the update up.",
+        """
+        plan 1 seed 44098648628 image 1500 calm 97908
+        vehicle 1 head camera:partial:classic
+        vehicle 2 head brake:partial:fast
+        1 2687 assign v2 0 0 0
+        2 8712 assign v1 0 0 0
+        3 25651 rotate-time director 0 0 0
+        4 28809 assign v2 0 0 0
+        5 31234 assign v1 0 0 0
+        6 34296 withdraw v1 0 0 0
+        7 55523 assign v2 0 0 0
+        8 55909 assign v1 0 0 2
+        9 6900 crash time 4880 1 0
+        10 9099 flicker v1.primary 0 42 1
+        11 9708 crash image 13029 1 0
+        12 10554 echo v1.bus.classic 17162 2 10
+        13 11428 cut v1.camera 20 6 0
+        14 13135 cut v2.primary 20 10 0
+        15 14307 cut v2.primary 0 6 1
+        16 38456 blackout v2.brake 0 2 1
+        17 42999 cut v1.primary 2000 12 0
+        18 46092 blackout v1.camera 20 9 0
+        19 48664 bus-off v2.brake 1802 0 0
+        20 63740 flicker v2.brake 20 16 1
+        21 69315 blackout v2.brake 300 8 0
+        22 69504 flicker v1.camera 300 58 1
+        23 70882 babble v1.bus.classic 3722 1 0
+        24 81130 blackout v1.camera 0 11 0
+        25 85999 deaf v1.bus.classic 9057 3 2000
+        26 93282 blackout v1.camera 0 5 0
+        27 94205 flicker v1.camera 300 16 0
+        """,
+    ),
 )

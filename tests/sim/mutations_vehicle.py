@@ -537,8 +537,8 @@ PRIMARY: Final = (
     Mutation(
         name="own-start-not-stored",
         path="primary/own.py",
-        before="    yield from save(memory, install.start(current, assigned, content, attested=attested))\n",
-        after="    install.start(current, assigned, content, attested=attested)\n",
+        before="    yield from save(memory, started)\n",
+        after="",
         breaks="the Primary restarts without having stored that its new software is on trial",
         kills="scenario cuts of camera",
     ),
