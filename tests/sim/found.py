@@ -222,7 +222,7 @@ FOUND: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "(The judge's mistake.) A commit that was told to nobody, and lost with its record, was held against a roll back.",
+        "(The judge's mistake.) A commit told to nobody and lost with its record was held against a roll back.",
         """
         plan 1 seed 44098649419 image 1500 calm 103576
         vehicle 1 head brake:partial:fast
