@@ -19,7 +19,7 @@ class Means:
     """`own` are the facts by which the Primary judges its own image, `factory` what left the factory in its slot 0.
 
     `floor` is the time of provisioning, before which it is not. `secret` is 32 octets nobody else knows, for nonces.
-    `jitter(n)` draws a number from 0 to n.
+    `jitter(n)` draws a number from 0 to n. `bootloader`: what runs is not our record's to say, but an installer's.
     """
 
     layout: Layout
@@ -30,6 +30,7 @@ class Means:
     floor: UtcTime
     factory: InstalledImage
     jitter: Callable[[int], int]
+    bootloader: bool = False
 
     @property
     def codec(self) -> Codec:

@@ -15,6 +15,7 @@ from uptane.errors import LinkFailure
 from uptane.link.uds_client import Ask, Listen, Pause
 from uptane.machine import Workflow
 from uptane.model.ids import Bundle, EcuId
+from uptane.model.reports import InstalledImage
 
 BLOCK_LENGTH = 65_536  # octets of an image read or written at once: four of a gRPC chunk, a moment on any disk
 
@@ -244,7 +245,52 @@ class SelfTest:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Start this ECU's software anew, from the slot that boots next. Never answered."""
+    """Start this ECU's software anew, from the slot that boots next. Answered by Rejected alone: it cannot be done."""
+
+
+# ------------------------------------------------------------------------- an installer of the Primary's own image
+# Asked only where a bootloader keeps the slots (`Means.bootloader`). What cannot be done is answered by Rejected:
+# INSTALLER_REFUSED when the installer said no to the image, INSTALLER_DOWN when it does not do as it is told.
+
+
+class Mark(Enum):
+    """What a bootloader is told of a slot."""
+
+    ACTIVE = "active"  # boots next
+    GOOD = "good"  # came up, and goes on booting
+    BAD = "bad"  # boots no more
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSlot:
+    """Answer: the slot (0 or 1) that this boot runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstallSlot:
+    """Have `image`, whose octets lie as the blob of `slot` and were verified, put where the slot boots from.
+
+    Answer: None, once it is there and was checked as far as the installer can. The same again changes nothing.
+    """
+
+    slot: int
+    image: InstalledImage
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSlot:
+    """Look whether `slot` is as it was left by InstallSlot of `image`. Answer: None."""
+
+    slot: int
+    image: InstalledImage
+
+
+@dataclass(frozen=True, slots=True)
+class MarkSlot:
+    """Tell the bootloader what to think of `slot`. Answer: None, once it is durable."""
+
+    slot: int
+    mark: Mark
 
 
 # --------------------------------------------------------------------------------------------------------- effects
@@ -302,6 +348,10 @@ Need: TypeAlias = (
     | LookAtVehicle
     | SelfTest
     | Restart
+    | RunningSlot
+    | InstallSlot
+    | CheckSlot
+    | MarkSlot
 )
 AnyNeed: TypeAlias = Need | Now | Together | Announce | Note
 

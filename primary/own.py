@@ -2,13 +2,15 @@
 
 The rules are uptane/verify/installation.py's, the same that every Secondary obeys; each step here makes the next record
 durable before it acts by it. What "runs" is a selection of a slot: activating is a restart of this software, which then
-boots from the slot the record names. Absence of a network never reverts.
+boots from the slot the record names; or, where a bootloader keeps the slots, from the one that slots.py has it select.
+Absence of a network never reverts.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from primary import slots
 from primary.download import blob_of
 from primary.means import Means
 from primary.needs import (
@@ -16,6 +18,7 @@ from primary.needs import (
     AnyNeed,
     Blob,
     EraseBlob,
+    InstallSlot,
     Measure,
     Note,
     Place,
@@ -26,13 +29,13 @@ from primary.needs import (
     WriteBlob,
 )
 from primary.plan import Plan
-from primary.state import Memory, save_filling, save_installation, save_refusals
+from primary.state import Memory, save_filling, save_refusals
 from uptane.errors import Check, Rejected
 from uptane.machine import Workflow
 from uptane.model.metadata import Image
 from uptane.model.reports import EcuState, Phase
 from uptane.verify import installation as install
-from uptane.verify import record
+from uptane.verify.found import boot_found, pristine, selected
 from uptane.verify.image import Assigned, Content, installed_image
 from uptane.verify.orders import check_order
 from uptane.verify.recheck import recheck
@@ -40,20 +43,36 @@ from uptane.verify.recheck import recheck
 SLOTS: Final = (Blob(Place.SLOT_0), Blob(Place.SLOT_1))
 
 _NEW_RUNS: Final = frozenset({EcuState.TRIAL, EcuState.VOTED, EcuState.COMMITTED})
+_BEGINS_ANEW: Final = frozenset({Check.INSTALL_HASH, Check.INSTALL_LENGTH, Check.INSTALLER_REFUSED})
 
 
 def save(memory: Memory, installation: install.Installation) -> Workflow[AnyNeed, None]:
     """Make the next record durable; only then it counts."""
-    yield from save_installation(memory, installation, record.dump(installation))
+    yield from slots.save(memory, installation)
 
 
-def boot(memory: Memory) -> Workflow[AnyNeed, None]:
-    """Choose the slot that this start runs, as the record says; count the boot before anything else is done."""
-    slot, booted = install.boot(memory.installation)
+def boot(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+    """Choose the slot that this start runs, as the record says; count the boot before anything else is done.
+
+    Raises StorageFailure when a bootloader runs what nobody knows.
+    """
     before = memory.installation.state
+    if means.bootloader:
+        running = yield from slots.running(memory)
+        if not memory.recorded:
+            yield from slots.save_first(memory, pristine(memory.installation, running))
+        slot, booted = boot_found(memory.installation, running)
+    else:
+        slot, booted = install.boot(memory.installation)
+        running = slot
     yield from save(memory, booted)
     if booted.state is not before:
         yield Note(Step.TROUBLE, f"back in slot {slot}: {booted.outcome.value}", None)
+    if slot != running:
+        yield Note(Step.TROUBLE, f"slot {running} was booted, and slot {slot} is to run")
+        yield from slots.go_to(memory, slot, selected(booted))
+    if means.bootloader:
+        yield from slots.settle(memory)
 
 
 def is_new(memory: Memory) -> bool:
@@ -61,14 +80,24 @@ def is_new(memory: Memory) -> bool:
     return memory.installation.state in _NEW_RUNS
 
 
-def vote(memory: Memory, *, passed: bool) -> Workflow[AnyNeed, None]:
+def vote(means: Means, memory: Memory, *, passed: bool) -> Workflow[AnyNeed, None]:
     """Say whether the software that this boot runs is good; after a no, restart into what is left.
 
     A no to software that has voted before only counts the boot: the third one falls back.
     """
     yield from save(memory, install.vote(memory.installation, passed=passed))
     if not passed:
+        yield from restart(means, memory)
+    if means.bootloader and memory.installation.state is EcuState.COMMITTED:
+        yield from slots.keep(memory)
+
+
+def restart(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+    """Restart into what the record says is to run next. No return."""
+    if not means.bootloader:
         yield Restart()
+    slot, _ = install.boot(memory.installation)
+    yield from slots.go_to(memory, slot, memory.installation)
 
 
 def self_test(means: Means, memory: Memory) -> Workflow[AnyNeed, bool]:
@@ -98,7 +127,7 @@ def prepare(means: Means, memory: Memory, plan: Plan) -> Workflow[AnyNeed, None]
     """Put the assigned image from the cache into the other slot, check it there, and be prepared.
 
     Raises:
-        Rejected: INSTALL_*: this ECU may not take it, or the slot does not hold what was written.
+        Rejected: INSTALL_*: this ECU may not take it, or the slot does not hold what was written; INSTALLER_*.
         StorageFailure: no room.
     """
     assigned = plan.assigned(means.layout.ecu)
@@ -111,10 +140,13 @@ def prepare(means: Means, memory: Memory, plan: Plan) -> Workflow[AnyNeed, None]
         yield from _write(means, memory, assigned, image)
     try:
         content = yield from measure(means, slot)
-        yield from save(memory, install.prepare(memory.installation, assigned, content))
+        prepared = install.prepare(memory.installation, assigned, content)
+        if means.bootloader:  # only now, the octets being those that were signed, anybody else gets to see them
+            yield InstallSlot(current.other, installed_image(image))
+        yield from save(memory, prepared)
     except Rejected as refusal:
-        if refusal.check in {Check.INSTALL_HASH, Check.INSTALL_LENGTH}:
-            yield from save_filling(memory, b"")  # the next try begins anew
+        if refusal.check in _BEGINS_ANEW:
+            yield from save_filling(memory, b"")
         raise
 
 
@@ -151,14 +183,20 @@ def start(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     """Start the new image, which has been ordered (or has no coordinator): the next boot is its trial. No return.
 
     Raises:
-        Rejected: TIME_UNATTESTED; INSTALL_*: it may not be started.
+        Rejected: TIME_UNATTESTED; INSTALL_*: it may not be started; INSTALLER_*: it cannot be.
     """
     current = memory.installation
     assigned = recheck(means.verifier, memory.held, means.layout.ecu)
     content = yield from measure(means, SLOTS[current.other])
     attested = memory.held.clock.attested
-    yield from save(memory, install.start(current, assigned, content, attested=attested))
-    yield Restart()
+    started = install.start(current, assigned, content, attested=attested)
+    if means.bootloader:
+        yield from slots.check(memory, started)
+    yield from save(memory, started)
+    if means.bootloader:
+        yield from slots.start(memory)
+    else:
+        yield Restart()
 
 
 def obey(means: Means, memory: Memory, octets: bytes) -> Workflow[AnyNeed, None]:
@@ -174,12 +212,16 @@ def obey(means: Means, memory: Memory, octets: bytes) -> Workflow[AnyNeed, None]
     yield from save(memory, install.obey(memory.installation, order))
     if order.value.phase is Phase.RELEASE:
         yield from save_refusals(memory, {})
+    if means.bootloader and order.value.phase is Phase.COMMIT:
+        yield from slots.keep(memory)
 
 
-def confirm(memory: Memory) -> Workflow[AnyNeed, None]:
+def confirm(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     """Release ourselves: only without a coordinator. Raises Rejected: INSTALL_STATE."""
     yield from save(memory, install.confirm(memory.installation))
     yield from save_refusals(memory, {})
+    if means.bootloader:
+        yield from slots.keep(memory)
 
 
 def runs_old(memory: Memory) -> bool:

@@ -16,7 +16,7 @@ from primary.distribute import give_time, in_session, prepare
 from primary.journal import Journal
 from primary.layout import Secondary
 from primary.means import Means
-from primary.needs import AnyNeed, Note, Now, Restart, Step
+from primary.needs import AnyNeed, Note, Now, Step
 from primary.plan import Plan
 from primary.refresh import refresh_time
 from primary.state import Memory
@@ -303,7 +303,7 @@ def tell_own(means: Means, memory: Memory, journal: Journal, phase: Phase) -> Wo
     if where in {Standing.OUT, Standing.RELEASED}:
         return
     if not journal.coordinated:
-        yield from own.confirm(memory)
+        yield from own.confirm(means, memory)
     elif where is (Standing.VOTED if phase is Phase.COMMIT else Standing.COMMITTED):
         yield from own.obey(means, memory, order_of(means, journal, phase))
 
@@ -358,4 +358,4 @@ def roll_back_own(means: Means, memory: Memory, journal: Journal) -> Workflow[An
     if where not in {Standing.OUT, Standing.RELEASED} and not waits:
         yield from own.obey(means, memory, order_of(means, journal, Phase.ROLL_BACK))
     if not own.runs_old(memory) and memory.installation.state is EcuState.IDLE:
-        yield Restart()
+        yield from own.restart(means, memory)

@@ -70,6 +70,7 @@ def load(means: Means) -> Workflow[AnyNeed, Memory]:
         nonces=nonces.get("drawn", 0),
         filling=(yield from _loaded(state.FILLING, lost)) or b"",
         journal_lost=journal_lost,
+        recorded=written is not None,
     )
     lost.extend((yield Damaged()))
     # An older copy may have come in place of the newest: what was decided since is not in it, but ECUs were told.
@@ -175,14 +176,14 @@ def _or_lost(name: str, lost: list[str], read: Callable[[], ValueT], empty: Valu
 
 def boot(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     """Boot the slot that the record names; new software proves itself, and votes. May end in a restart."""
-    yield from own.boot(memory)
+    yield from own.boot(means, memory)
     yield from next_nonce(memory)
     if not own.is_new(memory):
         return
     if memory.installation.state is EcuState.TRIAL:
-        yield from own.vote(memory, passed=(yield from _proven(means, memory)))
+        yield from own.vote(means, memory, passed=(yield from _proven(means, memory)))
     else:
-        yield from own.vote(memory, passed=(yield from own.self_test(means, memory)))
+        yield from own.vote(means, memory, passed=(yield from own.self_test(means, memory)))
 
 
 def _proven(means: Means, memory: Memory) -> Workflow[AnyNeed, bool]:

@@ -90,6 +90,7 @@ class Memory:
     report_floor: int = 0
     manifest_floor: int = 0
     nonces_lost: bool = False
+    recorded: bool = True  # this ECU has saved an installation before
     journal_lost: bool = False  # its newest copy is damaged: only the ECUs know what was decided
     full: Full | None = None  # what full verification found last, since this software started
     slow: bool = False  # metadata or images came too slowly; reported once

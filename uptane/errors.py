@@ -181,6 +181,12 @@ class Check(Enum):
     # 0x0E: what ECUs watch
     SLOW_RETRIEVAL = Rule(0x0E01, "slow_retrieval", Attack.SLOW_RETRIEVAL, "metadata or image comes too slowly")
     STATE_DAMAGED = Rule(0x0E02, "wire/state", Attack.MISUSE, "durable state was damaged and has been recovered")
+    INSTALLER_REFUSED = Rule(
+        0x0E03, "install_image", Attack.PARTIAL_BUNDLE, "this ECU's own installer refused the image or its slot"
+    )
+    INSTALLER_DOWN = Rule(
+        0x0E04, "install_image", Attack.PARTIAL_BUNDLE, "this ECU's own installer does not do as it is told"
+    )
 
     # 0x0F: what the Image repository admits, besides what a vehicle checks
     PUBLISH_FILENAME = Rule(
@@ -247,6 +253,10 @@ class Rejected(MarqueError):
 
 class LinkFailure(MarqueError):
     """The other end did not answer, or answered something that is no answer; may be tried again."""
+
+
+class SignerFailure(MarqueError):
+    """A private key cannot be used just now, such as one in a token that does not answer; may be tried again."""
 
 
 class StorageFailure(MarqueError):

@@ -24,7 +24,7 @@ from uptane.verify.states import NEXT, ORDERED, PHASES, Event
 
 ROLLED_BACK_MAX: Final = 8  # (bundle, version) pairs remembered: the Director sees each in a report and moves on
 
-_RUNNING_NEW: Final = frozenset({EcuState.TRIAL, EcuState.VOTED, EcuState.COMMITTED})
+RUNNING_NEW: Final = frozenset({EcuState.TRIAL, EcuState.VOTED, EcuState.COMMITTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def obey(installation: Installation, order: Verified[VehicleOrder]) -> Installat
             return _released(ordered)
         case Phase.ROLL_BACK:
             ended = installation.outcome if installation.state is EcuState.IDLE else Outcome.ROLLED_BACK
-            return _reverted(ordered, ended)
+            return reverted(ordered, ended)
 
 
 def start(installation: Installation, assigned: Assigned, content: Content, *, attested: bool) -> Installation:
@@ -257,12 +257,12 @@ def boot(installation: Installation) -> tuple[int, Installation]:
     """The slot to boot, and the record before doing so. Nothing but the record decides."""
     event = _boot_event(installation)
     state = _next(installation, event)
-    if state in _RUNNING_NEW:
+    if state in RUNNING_NEW:
         new = installation.other
         return new, replace(installation, state=state, running=new, boots=installation.boots + 1)
-    if installation.state in _RUNNING_NEW:
+    if installation.state in RUNNING_NEW:
         outcome = Outcome.UNBOOTABLE if event is Event.FALL_BACK else Outcome.ROLLED_BACK
-        installation = _reverted(installation, outcome)
+        installation = reverted(installation, outcome)
     return installation.home, replace(installation, state=state, running=installation.home)
 
 
@@ -278,7 +278,7 @@ def vote(installation: Installation, *, passed: bool) -> Installation:
     if installation.running != installation.other:
         raise Rejected(Check.INSTALL_STATE, "the new image is not what runs")
     if state is EcuState.IDLE:
-        return _reverted(installation, Outcome.SELF_TEST_FAILED)
+        return reverted(installation, Outcome.SELF_TEST_FAILED)
     return replace(installation, state=state, boots=0 if passed else installation.boots)
 
 
@@ -332,7 +332,7 @@ def _released(installation: Installation) -> Installation:
     return replace(installation, state=EcuState.RELEASED, home=installation.other, released_counter=counter, boots=0)
 
 
-def _reverted(installation: Installation, outcome: Outcome) -> Installation:
+def reverted(installation: Installation, outcome: Outcome) -> Installation:
     """Back to the released software, at the next boot. This bundle is not tried again under these Targets."""
     assert installation.bundle is not None, "only a transaction can be rolled back"
     pair = (installation.bundle, installation.targets_version)

@@ -21,15 +21,18 @@ from primary.means import Means
 from primary.needs import (
     Attest,
     Blob,
+    CheckSlot,
     Damaged,
     EraseBlob,
     FetchBlock,
     FetchMetadata,
     Forget,
     FreeSpace,
+    InstallSlot,
     ListCache,
     Load,
     LookAtVehicle,
+    MarkSlot,
     Measure,
     Names,
     Note,
@@ -41,6 +44,7 @@ from primary.needs import (
     Reason,
     RefusedByDirector,
     Restart,
+    RunningSlot,
     Save,
     SelfTest,
     Unreachable,
@@ -67,6 +71,7 @@ from tests.builders import (
     key,
     sealed,
 )
+from tests.unit.primary.bootloader import Bootloader
 from tests.unit.secondary.board import Board
 from uptane.errors import Check, Malformed, Rejected, StorageFailure
 from uptane.link import isotp_values as isotp
@@ -199,6 +204,7 @@ class World:
         self.now = 10_000
         self.epoch = self.pair.now - self.now // SECOND_MS
         self.once = once
+        self.bootloader: Bootloader | None = None
         self.records: dict[str, bytes] = {}
         self.cache: dict[str, bytearray] = {}
         self.slots = [bytearray(), bytearray()]
@@ -258,6 +264,7 @@ class World:
             floor=BUILT,
             factory=self.pair.factory[PRIMARY],
             jitter=lambda most: most // 2,
+            bootloader=self.bootloader is not None,
         )
 
     def update(self, counter: int = 2, **changes: Any) -> None:
@@ -279,6 +286,7 @@ class World:
         for node in self.nodes.values():
             node.runs()
         found[PRIMARY] = str(self.own.image.filename)
+        assert self.bootloader is None or self.bootloader.running == self.own.running, "the record is not what runs"
         octets = bytes(self.slots[self.own.running])
         assert sha256(octets[: self.own.image.length]).digest() == self.own.image.sha256
         return found
@@ -309,6 +317,8 @@ class World:
         self._life += 1
         self._mail.clear()
         self.fuse = None
+        if self.bootloader is not None:
+            self.bootloader.boot()
         for node in self.nodes.values():
             if vehicle:
                 node.now = self.now
@@ -433,6 +443,11 @@ class World:
     # ------------------------------------------------------------------------------------------------------- needs
 
     def _perform(self, ticket: int, need: Any) -> None:
+        if isinstance(need, InstallSlot | CheckSlot | RunningSlot | MarkSlot | Restart) and self.bootloader is not None:
+            answer = self.bootloader.meet(need, self.slots)
+            if not isinstance(need, Restart) or answer is not None:
+                self._post(0, lambda: self._give(Done(ticket, answer)))
+                return
         if isinstance(need, Restart):
             self.machine = None
             self._life += 1

@@ -1,0 +1,272 @@
+"""The Primary's own image where a bootloader keeps its slots: what is asked when, and what runs whatever it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from primary.cycle import Result
+from primary.needs import InstallSlot, Mark, MarkSlot, Note, Perform, Restart, RunningSlot, Save
+from tests.builders import PRIMARY, PowerLost
+from tests.unit.primary.bootloader import Bootloader
+from tests.unit.primary.world import NEW, OLD, World, texts
+from uptane.errors import Check, StorageFailure
+from uptane.model.reports import EcuState, Outcome
+from uptane.verify import record
+
+
+@pytest.fixture
+def world() -> World:
+    return made()
+
+
+def made() -> World:
+    found = World()
+    found.bootloader = Bootloader()
+    found.update()
+    return found
+
+
+def loader(world: World) -> Bootloader:
+    assert world.bootloader is not None
+    return world.bootloader
+
+
+def at_rest(world: World) -> None:
+    """Nothing more to do; what runs is whole, what the record says, and what the Director knows."""
+    for _ in range(6):
+        if world.once_more().result is Result.IDLE:
+            break
+    else:
+        raise AssertionError(f"never at rest: {texts(world.notes)}")
+    assert world.runs() in (OLD, NEW), texts(world.notes)
+    assert {ecu: report.image.filename for ecu, report in world.director.reports.items()} == world.runs()
+    assert world.own.state in {EcuState.IDLE, EcuState.RELEASED}
+    assert loader(world).running in loader(world).good
+
+
+def told(world: World, check: Check) -> int:
+    """How often the Primary says that it was refused by `check`."""
+    return {refusal.check: refusal.count for refusal in world.director.reports[PRIMARY].refusals}.get(check.code, 0)
+
+
+def is_own(effect: Any) -> bool:
+    """What is done to slots, or to the record of them."""
+    if not isinstance(effect, Perform):
+        return False
+    need = effect.need
+    return isinstance(need, InstallSlot | MarkSlot | Restart) or (
+        isinstance(need, Save) and need.name == "installed/own"
+    )
+
+
+def run_until(world: World, state: EcuState) -> None:
+    world.run(lambda: world.own.state is state)
+
+
+# --------------------------------------------------------------------------------------------------- as it should be
+
+
+def test_installed_selected_restarted_and_kept_once_it_is_committed(world: World) -> None:
+    assert world.run().result is Result.DONE
+    assert world.runs() == NEW == world.director.proven()
+    assert loader(world).log == ["good 0", "install 1", "active 1", "boot 1", "good 1"]
+    own = [effect.need for effect in world.effects if is_own(effect)]
+    committed = next(
+        at
+        for at, need in enumerate(own)
+        if isinstance(need, Save) and record.load(need.octets).state is EcuState.COMMITTED
+    )
+    assert own.index(MarkSlot(1, Mark.GOOD)) == committed + 1, "kept by the bootloader before the vehicle has decided"
+
+
+def test_the_record_is_durable_before_the_bootloader_is_told_to_start_it(world: World) -> None:
+    world.run()
+    own = [effect.need for effect in world.effects if is_own(effect)]
+    before = own[own.index(MarkSlot(1, Mark.ACTIVE)) - 1]
+    assert isinstance(before, Save)
+    assert record.load(before.octets).state is EcuState.TRIAL
+
+
+def test_an_ecu_that_was_written_in_its_second_slot_at_the_factory() -> None:
+    world = World()
+    world.bootloader = Bootloader(running=1)
+    world.slots.reverse()
+    world.update()
+    assert world.run().result is Result.DONE
+    assert (world.own.home, loader(world).running) == (0, 0)
+    assert world.runs() == NEW
+
+
+def test_without_a_network_new_software_stays(world: World) -> None:
+    run_until(world, EcuState.TRIAL)
+    world.down |= {"director", "image", "time"}
+    world.run()
+    assert world.own.state is EcuState.RELEASED
+    assert world.runs() == NEW
+    assert 1 in loader(world).good
+
+
+# ------------------------------------------------------------------------------------------- the bootloader falls back
+
+
+def test_new_software_that_does_not_boot_is_never_reported_as_running(world: World) -> None:
+    loader(world).dead.add(1)
+    assert world.run().result is Result.ROLLED_BACK
+    at_rest(world)
+    assert world.runs() == OLD
+    report = world.director.reports[PRIMARY]
+    assert (report.outcome, report.state) == (Outcome.UNBOOTABLE, EcuState.IDLE)
+    assert loader(world).tries[1] == 0, "what failed is bad"
+    installs = loader(world).log.count("install 1")
+    at_rest(world)
+    assert loader(world).log.count("install 1") == installs == 1, "tried again"
+
+
+@pytest.mark.parametrize("state", [EcuState.VOTED, EcuState.COMMITTED])
+def test_new_software_that_stops_booting_later_is_given_up(world: World, state: EcuState) -> None:
+    run_until(world, state)
+    loader(world).dead.add(1)
+    world.cut()
+    world.once_more()
+    world.once_more()
+    # Once the vehicle has decided to commit, the other ECUs stay with it; this one says that it could not.
+    assert world.runs() == (OLD if state is EcuState.VOTED else NEW | {PRIMARY: OLD[PRIMARY]})
+    assert world.director.reports[PRIMARY].outcome is Outcome.UNBOOTABLE
+
+
+def test_released_software_that_boots_no_more_is_selected_again_then_the_old_one_is_what_runs(world: World) -> None:
+    world.run()
+    loader(world).dead.add(1)
+    world.cut()
+    world.once_more()
+    assert loader(world).log.count("active 1") == 1 + 2
+    assert world.own.image.filename == OLD[PRIMARY]
+    report = world.director.reports[PRIMARY]
+    assert (report.image.filename, report.outcome) == (OLD[PRIMARY], Outcome.UNBOOTABLE)
+    assert report.released_counter == 2, "what was released stays the least that is taken"
+
+
+def test_unknown_software_that_boots_is_no_ecu_to_speak_for(world: World) -> None:
+    world.run(lambda: "good 0" in loader(world).log)
+    world.cut()
+    loader(world).order, loader(world).tries, loader(world).dead = [1, 0], [3, 3], {0}
+    loader(world).boot()
+    polls = len(world.director.polls)
+    outcome = world.run()
+    assert isinstance(outcome, StorageFailure)
+    assert "look at the bootloader" in str(outcome)
+    assert len(world.director.polls) == polls
+
+
+# ------------------------------------------------------------------------------------------------- it does not help
+
+
+def test_a_refused_image_is_reported_and_never_worn_into_the_flash(world: World) -> None:
+    loader(world).refuses = True
+    assert world.run().result is Result.TRYING
+    assert told(world, Check.INSTALLER_REFUSED) == 1
+    assert world.runs() == OLD
+    assert world.own.state is EcuState.IDLE
+    for _ in range(5):
+        world.once_more()
+    assert told(world, Check.INSTALLER_REFUSED) == 4
+    assert told(world, Check.INSTALL_ERASES), "a fifth time under the same Targets"
+    assert world.runs() == OLD
+
+
+def test_an_installer_that_is_away_is_reported_and_costs_nothing(world: World) -> None:
+    world.run(lambda: "good 0" in loader(world).log)
+    loader(world).down = True
+    assert world.run().result is Result.TRYING
+    assert told(world, Check.INSTALLER_DOWN) == 1
+    assert world.own.state is EcuState.IDLE
+    erases = world.own.erases
+    loader(world).down = False
+    at_rest(world)
+    assert world.runs() == NEW
+    assert world.own.erases == erases, "what lay ready was thrown away"
+
+
+def test_nobody_speaks_for_an_ecu_before_it_is_known_what_runs(world: World) -> None:
+    loader(world).down = True
+    world.run(lambda: sum(isinstance(each, Perform) and each.need == RunningSlot() for each in world.effects) == 4)
+    assert not world.director.polls
+    assert texts(world.notes).count("installer does not do as it is told") == 3
+    loader(world).down = False
+    world.run()
+    assert world.runs() == NEW
+
+
+def test_a_restart_that_cannot_be_had_ends_in_all_old(world: World) -> None:
+    loader(world).no_restart = True
+    assert world.run().result is Result.ROLLED_BACK
+    assert loader(world).order == [0, 1], "else the next boot would run it"
+    assert told(world, Check.INSTALLER_DOWN) == 1
+    at_rest(world)
+    assert world.runs() == OLD
+
+
+def test_a_slot_that_somebody_else_has_written_is_not_started(world: World) -> None:
+    run_until(world, EcuState.PREPARED)
+    loader(world).written[1] = b"by hand"
+    assert world.run().result is Result.ROLLED_BACK
+    assert told(world, Check.INSTALLER_REFUSED) == 1
+    assert "boot 1" not in loader(world).log
+    assert world.runs() == OLD
+
+
+def test_new_software_that_fails_its_self_test_selects_the_old(world: World) -> None:
+    run_until(world, EcuState.TRIAL)
+    world.self_test = False
+    world.run()
+    assert world.runs() == OLD
+    log = loader(world).log
+    assert log[log.index("boot 1") :] == ["boot 1", "active 0", "boot 0", "good 0", "bad 1"]
+    assert world.director.reports[PRIMARY].outcome is Outcome.SELF_TEST_FAILED
+
+
+# ------------------------------------------------------------------------------------------------------- power cuts
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("fails", "vehicle"), [(False, False), (True, True)], ids=["good software", "software that fails its self-test"]
+)
+def test_all_old_or_all_new_wherever_the_slots_are_left(vehicle: bool, fails: bool) -> None:
+    ends = []
+    for fuse in range(40):
+        world = made()
+        if fails:
+            run_until(world, EcuState.TRIAL)
+            world.self_test = False
+        world.fuse, world.burns = fuse, is_own
+        try:
+            world.run()
+        except PowerLost:
+            world.cut(vehicle=vehicle)
+        else:
+            break
+        at_rest(world)
+        ends.append(world.runs() == NEW)
+    else:
+        raise AssertionError("an update has more effects than are hit here")
+    assert len(ends) >= (6 if fails else 12)
+    assert any(ends) is not fails
+
+
+@pytest.mark.parametrize("moment", ["install 1", "active 1", "boot 1", "good 1"])
+def test_power_that_fails_just_after_the_bootloader_has_done_it(world: World, moment: str) -> None:
+    """It did, and nobody here has heard so."""
+    world.run(lambda: moment in loader(world).log)
+    world.cut(vehicle=True)
+    at_rest(world)
+
+
+def test_a_note_says_what_was_found() -> None:
+    world = made()
+    loader(world).dead.add(1)
+    world.run()
+    assert any("back in slot 0" in note.text for note in world.notes if isinstance(note, Note))
