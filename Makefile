@@ -50,16 +50,17 @@ demo: $(READY) $(if $(filter qemu,$(BRAKE)),firmware) ## one update end to end, 
 	@case "$${FAST:-}" in ''|0) fast= ;; *) fast=--fast ;; esac; \
 	exec $(BIN)/python -m demo $${IMAGES:+--images "$$IMAGES"} $${ATTACK:+--attack "$$ATTACK"} $${BRAKE:+--brake "$$BRAKE"} $$fast
 
-# Two at a time: first what lives in one process, then what starts others; at last, one by one, what uses every core by
-# itself. Each part says what it skipped.
-PARALLEL := -n 2 --dist loadfile -m "not alone"
-PURE := tests/unit tests/attacks tests/sim
+# First what computes, on every core; then what waits for processes, servers and boards, twice as many at a time, for
+# each of them leaves a core idle for half of its time; at last, one by one, what uses every core by itself. The longest
+# files come first (tests/conftest.py). Each part says what it skipped.
+WAITING := $(wildcard $(addprefix tests/,board deploy peers rig shell system test_extras.py))
+PARALLEL := --dist loadfile --no-loadscope-reorder -m "not alone"
 test: firmware ## every test
 	@mkdir -p "$(TMPDIR)"
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@failed=0; \
-	$(BIN)/python -m pytest $(PARALLEL) $(PURE) || failed=1; \
-	$(BIN)/python -m pytest $(PARALLEL) $(addprefix --ignore ,$(PURE)) || failed=1; \
+	$(BIN)/python -m pytest -n 2 $(PARALLEL) $(addprefix --ignore ,$(WAITING)) || failed=1; \
+	$(BIN)/python -m pytest -n 4 $(PARALLEL) $(WAITING) || failed=1; \
 	$(BIN)/python -m pytest -m alone || failed=1; \
 	exit $$failed
 else
