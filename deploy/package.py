@@ -8,6 +8,7 @@ same tree makes the same package.
 from __future__ import annotations
 
 import compileall
+import fcntl
 import gzip
 import hashlib
 import os
@@ -74,6 +75,13 @@ def make(order: Order, root: Path, build: Path) -> Path:
         raise DeployError(
             "dpkg-deb is missing: on Debian and its relatives it is part of the system; elsewhere use a container"
         )
+    build.mkdir(exist_ok=True)
+    with (build / "deb.lock").open("wb") as alone:  # two would put together one folder; tests are two
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        return _made(order, root, build)
+
+
+def _made(order: Order, root: Path, build: Path) -> Path:
     lock = root / "requirements" / f"{order.role}.txt"
     fetched = build / "deb-wheels" / f"{order.role}-{order.target.architecture}"
     tree = build / "deb-tree" / f"{order.name}-{order.target.architecture}"

@@ -101,7 +101,7 @@ class Signer(Protocol):
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """Sign `message`; one signature in the key's one encoding."""
+        """Sign `message`; one signature in the key's one encoding. A key that is not here may raise SignerFailure."""
         ...
 
 

@@ -31,10 +31,10 @@ from uptane.crypto import Sha2, valid
 from uptane.errors import StorageFailure
 from uptane.link.isotp_values import IsoTpSettings, Tick
 from uptane.link.uds_values import PRIMARY_ADDRESS
-from uptane.shell import keys
 from uptane.shell.can_port import CanSettings, open_can_port
 from uptane.shell.files import Store
 from uptane.shell.loop import Loop, Source, Worker
+from uptane.shell.token import own_signer
 from uptane.verify.threshold import Verifier
 from uptane.verify.trusted import Ecu
 
@@ -180,7 +180,7 @@ def means_of(config: Config, store: Store) -> Means:
         layout=layout,
         own=Ecu(layout.vehicle, layout.ecu, layout.hardware, layout.filename, layout.slot_size),
         verifier=Verifier(Oer(), valid, Sha2()),
-        signer=keys.load(config.key, None),
+        signer=own_signer(config.key, config.token),
         secret=secret(store),
         floor=floor(config),
         factory=config.factory,

@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from primary.layout import Layout, Secondary, Verification
+from primary.shell.installer import InstallerSettings, installer_setting
 from uptane.link.uds_values import ECU_ADDRESSES
 from uptane.model.ids import FILENAME_LENGTH_MAX, EcuId, Filename, HardwareId, VehicleId, is_name
 from uptane.model.limits import ECUS_MAX, IMAGE_LENGTH_MAX
@@ -14,7 +15,9 @@ from uptane.model.reports import InstalledImage
 from uptane.shell.can_port import CanSettings
 from uptane.shell.can_settings import can_settings
 from uptane.shell.key_text import key_setting
+from uptane.shell.pkcs11 import TokenSettings
 from uptane.shell.settings import Section, read, read_board
+from uptane.shell.token import token_setting
 
 POLL_S = 60  # unless the Director says otherwise, which it does
 POLLS_S = range(1, 86_401)
@@ -74,6 +77,8 @@ class Config:
     factory: InstalledImage
     initial: Path
     key: Path
+    token: TokenSettings | None
+    installer: InstallerSettings
     state: Path
     slots: Path
     cache: Path
@@ -104,6 +109,8 @@ def load(file: Path) -> Config:
         factory=_image(top.section("image")),
         initial=paths.path("initial", "initial"),
         key=paths.path("key", "keys/ecu.pem"),
+        token=token_setting(top),
+        installer=installer_setting(top.section("installer")),
         state=paths.path("state", "state"),
         slots=paths.path("slots", "slots"),
         cache=paths.path("cache", "state/cache"),

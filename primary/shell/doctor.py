@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from primary.needs import Reason
 from primary.shell.config import Config, Server
 from primary.shell.gate_file import read_gate
+from primary.shell.installer import look_at_installer
 from primary.shell.probe import greeted
 from primary.shell.seen import seen
 from primary.shell.status import described
@@ -60,10 +61,11 @@ def examine(config: Config) -> Iterator[Finding]:
     now, least = UtcTime(int(time.time())), seen(config)
     yield checkup.look_at_clock(now, least, matters=True)
     yield from _disk(config)
-    yield checkup.look_at_key(config.key)
+    yield from checkup.look_at_own_key(config.key, config.token)
     yield from look_at_certificate(config, UtcTime(max(now, least)))
     yield from _servers(config)
     yield from _gate(config)
+    yield from look_at_installer(config.installer, config.slots)
     yield from _secondaries(config)
 
 

@@ -47,18 +47,20 @@ def enrol(file: Path, source: Path | None) -> Enrolled:
 
     Raises:
         EnrolmentRefused: they are not for this board.
-        SettingsError, StorageFailure: as their names say.
+        SettingsError, StorageFailure, SignerFailure: as their names say.
     """
     folder = provisioned_folder(file)
     private = enrolment.board_paths(file, folder, PRIVATE)
+    token = enrolment.board_token(file)
     files = None if source is None else enrolment.brought(source)
     with enrolment.as_owner(folder):
         if source is not None and files is not None:
             enrolment.judge(folder, source, files, private)
+            enrolment.judge_token(source, files, ECU_KEY, token)
             _judge_certificate(files, private[TLS_KEY])
             enrolment.put(folder, files, private)
             load(file)  # what was put there can be used, or the text says why not
-        public, made = enrolment.own_key(private[ECU_KEY])
+        public, made = enrolment.own_key(private[ECU_KEY], token)
         request = _request(private[TLS_KEY], folder / REQUEST_FILE)
     return Enrolled(as_text(public), made, request, None if source is None else folder)
 

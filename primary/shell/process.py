@@ -21,7 +21,7 @@ from primary.shell.board import Board
 from primary.shell.config import load
 from primary.shell.memory import give_back
 from primary.shell.progress import Display, JsonLines, Lines, say
-from uptane.errors import LinkFailure, MarqueError, StorageFailure
+from uptane.errors import LinkFailure, MarqueError, SignerFailure, StorageFailure
 from uptane.shell.files import Store
 from uptane.shell.loop import stopped_by_signals
 from uptane.shell.settings import SettingsError
@@ -30,7 +30,13 @@ from uptane.shell.systemd import Service, complain, set_up_log
 EX_UNAVAILABLE: Final = 69
 EX_IOERR: Final = 74
 EX_CONFIG: Final = 78
-_STATUS: Final = ((SettingsError, EX_CONFIG), (StorageFailure, EX_IOERR), (LinkFailure, EX_UNAVAILABLE))
+_STATUS: Final = (
+    (SettingsError, EX_CONFIG),
+    (StorageFailure, EX_IOERR),
+    (LinkFailure, EX_UNAVAILABLE),
+    (SignerFailure, EX_UNAVAILABLE),
+)
+_DOCTOR_TELLS: Final = (StorageFailure, LinkFailure, SignerFailure)
 STATUS_OF: Final = {
     Result.IDLE: 0,
     Result.DONE: 0,
@@ -116,7 +122,7 @@ def explained() -> Iterator[Outcome]:
         yield outcome
     except MarqueError as error:
         outcome.status = next((status for kind, status in _STATUS if isinstance(error, kind)), EX_CONFIG)
-        more = "; `marque-primary doctor` tells more" if isinstance(error, StorageFailure | LinkFailure) else ""
+        more = "; `marque-primary doctor` tells more" if isinstance(error, _DOCTOR_TELLS) else ""
         complain(sys.stderr, f"marque-primary: {error}{more}")
 
 

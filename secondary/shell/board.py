@@ -27,10 +27,10 @@ from uptane.crypto import Sha2, valid
 from uptane.errors import StorageFailure
 from uptane.link.isotp_values import SendFrames
 from uptane.link.uds_tasks import Interlock, Traffic
-from uptane.shell import keys
 from uptane.shell.can_port import open_can_port
 from uptane.shell.files import Store
 from uptane.shell.loop import Loop, Source, Worker, monotonic
+from uptane.shell.token import own_signer
 from uptane.verify.threshold import Verifier
 from uptane.verify.trusted import Ecu
 
@@ -172,7 +172,7 @@ def facts_of(config: Config, store: Store) -> Facts:
         full=config.verification is Verification.FULL,
         fd=config.can.fd,
         verifier=Verifier(Oer(), valid, Sha2()),
-        signer=keys.load(config.key, None),
+        signer=own_signer(config.key, config.token),
         secret=secret(store),
         floor=floor(config),
         factory=config.factory,

@@ -12,7 +12,9 @@ from uptane.model.limits import IMAGE_LENGTH_MAX
 from uptane.model.reports import InstalledImage
 from uptane.shell.can_port import CanSettings
 from uptane.shell.can_settings import can_settings
+from uptane.shell.pkcs11 import TokenSettings
 from uptane.shell.settings import Section, read_board
+from uptane.shell.token import token_setting
 
 SELF_TEST_S = 60  # as long as a slow ECU takes to come up; the vehicle waits for it parked
 SELF_TEST_S_MAX = 3_600
@@ -57,6 +59,7 @@ class Config:
     factory: InstalledImage
     initial: Path
     key: Path
+    token: TokenSettings | None
     state: Path
     slots: Path
 
@@ -86,6 +89,7 @@ def load(file: Path) -> Config:
         factory=_image(top.section("image"), slot_size),
         initial=paths.path("initial", "initial"),
         key=paths.path("key", "keys/ecu.pem"),
+        token=token_setting(top),
         state=paths.path("state", "state"),
         slots=paths.path("slots", "slots"),
     )

@@ -30,7 +30,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from checkup.look_at_folder("disk, state", config.state, RECORDS_LENGTH, "records")
     there = sum(path.stat().st_size for path in config.slots.glob("*")) if config.slots.is_dir() else 0
     yield from checkup.look_at_folder("disk, slots", config.slots, max(0, 2 * config.slot_size - there), "two slots")
-    yield checkup.look_at_key(config.key)
+    yield from checkup.look_at_own_key(config.key, config.token)
     yield _interlock(config)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from secondary.shell.board import Board
 from secondary.shell.config import load
 from secondary.shell.slots import Slots
-from uptane.errors import LinkFailure, MarqueError, StorageFailure
+from uptane.errors import LinkFailure, MarqueError, SignerFailure, StorageFailure
 from uptane.shell.files import Store
 from uptane.shell.log_stream import log_stream
 from uptane.shell.loop import stopped_by_signals
@@ -24,7 +24,13 @@ from uptane.shell.systemd import Service, complain, set_up_log
 EX_UNAVAILABLE: Final = 69
 EX_IOERR: Final = 74
 EX_CONFIG: Final = 78
-_STATUS: Final = ((SettingsError, EX_CONFIG), (StorageFailure, EX_IOERR), (LinkFailure, EX_UNAVAILABLE))
+_STATUS: Final = (
+    (SettingsError, EX_CONFIG),
+    (StorageFailure, EX_IOERR),
+    (LinkFailure, EX_UNAVAILABLE),
+    (SignerFailure, EX_UNAVAILABLE),
+)
+_DOCTOR_TELLS: Final = (StorageFailure, LinkFailure, SignerFailure)
 
 
 @dataclass(slots=True)
@@ -68,7 +74,7 @@ def explained() -> Iterator[Outcome]:
         yield outcome
     except MarqueError as error:
         outcome.status = next((status for kind, status in _STATUS if isinstance(error, kind)), EX_CONFIG)
-        more = "; `marque-secondary doctor` tells more" if isinstance(error, StorageFailure | LinkFailure) else ""
+        more = "; `marque-secondary doctor` tells more" if isinstance(error, _DOCTOR_TELLS) else ""
         complain(sys.stderr, f"marque-secondary: {error}{more}")
 
 

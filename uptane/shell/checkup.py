@@ -20,6 +20,8 @@ from uptane.errors import MarqueError
 from uptane.moments import UtcTime
 from uptane.shell import keys
 from uptane.shell.can_port import CanSettings
+from uptane.shell.pkcs11 import TokenGone, TokenRefused, TokenSettings
+from uptane.shell.token import TokenSigner
 
 SYS_NET: Final = Path("/sys/class/net")
 ARPHRD_CAN: Final = 280
@@ -245,6 +247,24 @@ def look_at_key(path: Path) -> Finding:
     except MarqueError as error:
         return bad("key", str(error), "`enrol` makes one; a lost key means: provision this ECU with --exchange")
     return good("key", f"{path}, readable by its owner only")
+
+
+def look_at_own_key(path: Path, token: TokenSettings | None) -> Iterator[Finding]:
+    """This ECU's key, in its file, or in its token; the PIN of a token is tried once."""
+    if token is None:
+        yield look_at_key(path)
+        return
+    try:
+        signer = TokenSigner(token)
+    except (TokenRefused, TokenGone) as error:
+        yield bad("key", error.what, error.remedy)
+    except keys.KeyFailure as error:
+        yield bad("key", str(error), f"put the PIN into {token.pin}; chown {_user(os.geteuid())}, chmod 600")
+    else:
+        signer.close()
+        yield good("key", f"{token.key} in token {token.token} ({signer.public.scheme.value}), and it signs")
+    if path.exists():
+        yield doubt("key", f"{path} is not used, for the key is in a token", "delete it")
 
 
 def look_at_package(package: str) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ service could have put there makes root write elsewhere. What is there of an ear
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,9 @@ from uptane.errors import MarqueError, StorageFailure
 from uptane.model.signed import PublicKey
 from uptane.shell import keys
 from uptane.shell.files import sync
+from uptane.shell.pkcs11 import TokenSettings
 from uptane.shell.settings import PROVISIONED_FILE, SettingsError, provisioned_folder, read
+from uptane.shell.token import own_token_key, token_setting
 
 FILE_LENGTH_MAX: Final = 80 * 1024 * 1024  # octets: the factory image is the largest; what an ECU reads at its start
 FILES_MAX: Final = 1_000  # a full ECU has eleven, and one for each delegated role
@@ -44,7 +47,7 @@ def as_owner(folder: Path) -> Iterator[None]:
         yield
         return
     groups, group = os.getgroups(), os.getegid()
-    os.setgroups([])
+    os.setgroups(_groups_of(status.st_uid, status.st_gid))
     os.setegid(status.st_gid)
     os.seteuid(status.st_uid)
     try:
@@ -73,16 +76,27 @@ def as_owner_of(file: Path) -> Iterator[None]:
         yield
 
 
-def own_key(path: Path) -> tuple[PublicKey, bool]:
-    """The public half of this ECU's key, and whether it was made just now.
+def own_key(path: Path, token: TokenSettings | None) -> tuple[PublicKey, bool]:
+    """The public half of this ECU's key, in its token if it has one, and whether it was made just now.
 
     Raises:
         StorageFailure: it can be neither read nor made.
+        TokenRefused, SignerFailure: so it is with the token.
     """
+    if token is not None:
+        return own_token_key(token)
     if path.exists():
         return keys.load(path, None).public, False
     make_private(path.parent)
     return keys.create(path, None).public, True
+
+
+def _groups_of(user: int, group: int) -> list[int]:
+    """The groups of a user, who may reach a token by one of them (tss has the TPM); none of somebody without a name."""
+    try:
+        return os.getgrouplist(pwd.getpwuid(user).pw_name, group)
+    except KeyError:
+        return []
 
 
 def brought(source: Path) -> dict[str, bytes]:
@@ -131,6 +145,20 @@ def judge(folder: Path, source: Path, files: Mapping[str, bytes], private: Mappi
                 f"{source / name} is another key than the one that was made on this board; give the Director this "
                 f"board's public half (run enrol without --from) and provision again"
             )
+
+
+def board_token(file: Path) -> TokenSettings | None:
+    """The token that the board's own settings name, if any. Raises SettingsError."""
+    return token_setting(read(file))
+
+
+def judge_token(source: Path, files: Mapping[str, bytes], key: str, token: TokenSettings | None) -> None:
+    """Refuse a private key for a board whose own is in a token. Raises EnrolmentRefused."""
+    if token is not None and key in files:
+        raise EnrolmentRefused(
+            f"{source / key} is a private key, and this board's is in token {token.token}; give the Director its "
+            "public half (run enrol without --from) and provision again"
+        )
 
 
 def put(folder: Path, files: Mapping[str, bytes], private: Mapping[str, Path]) -> None:

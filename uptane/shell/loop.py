@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from uptane.errors import SignerFailure
 from uptane.machine import Machine
 from uptane.moments import Instant
 
@@ -118,11 +119,17 @@ class Loop(Generic[EventT, EffectT]):
         self._wake()
 
     def run(self) -> int:
-        """Run until `stop`; return an exit status: 0, or 70 after a bug, which is logged with its traceback."""
+        """Run until `stop`; return an exit status: 0, or 70 after a bug, which is logged with its traceback.
+
+        Raises:
+            SignerFailure: the token with the key does not answer; whoever starts the process next may have it.
+        """
         try:
             while not self._stopping:
                 self._wait()
                 self._round()
+        except SignerFailure:
+            raise
         except Exception:
             log.critical("stopped by a bug", exc_info=True)
             return 70
