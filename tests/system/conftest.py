@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +16,18 @@ from tests.system.fleet import FACTORY, RELEASES, Fleet
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
-    """Nothing of it runs; to be copied."""
-    return Fleet.founded(tmp_path_factory.mktemp("template") / "fleet")
+    """Nothing of it runs; to be copied. Workers of one session share it, for founding takes 15 seconds of a core."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return Fleet.founded(tmp_path_factory.mktemp("template") / "fleet")
+    shared = tmp_path_factory.getbasetemp().parent / "template"
+    shared.mkdir(exist_ok=True)
+    kept = shared / "fleet.pickle"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes first founds for all
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(Fleet.founded(shared / "fleet")))
+        founded: Fleet = pickle.loads(kept.read_bytes())
+    return founded
 
 
 @pytest.fixture
