@@ -1,4 +1,7 @@
-"""The two slots as files: erased to 0xFF, written at an offset, hashed; how far a download got survives power cuts.
+"""The two slots as files: emptied, written at an offset, hashed; how far a download got survives power cuts.
+
+Nothing is written to erase: the file system frees what the slot held and reserves its place anew, so that a disk that
+is too small says so before the download, and the flash below is written once for an image.
 
 Beside each slot lies a mark: for which entry (a tag of 32 octets) the slot was erased, and how many of its octets are
 known to be on the disk. The mark is lowered before anything is erased and raised only after the octets were synced, so
@@ -19,8 +22,7 @@ from secondary.needs import TAG_LENGTH, Progress
 from uptane.errors import StorageFailure
 from uptane.verify.image import Content
 
-ERASED = 0xFF
-CHUNK_OCTETS = 1 << 20  # erased and hashed at one go
+CHUNK_OCTETS = 1 << 20  # hashed at one go
 
 _MARK = struct.Struct(">8sB32sI")
 _MAGIC = b"MARQUE-S"
@@ -58,15 +60,14 @@ class Slots:
         return _read_mark(octets, self._size)
 
     def erase(self, slot: int, tag: bytes) -> None:
-        """Fill the slot with 0xFF, for the entry `tag` (32 octets). A power cut here leaves it to be erased again."""
+        """Empty the slot, for the entry `tag` (32 octets). A power cut here leaves it to be erased again."""
         assert len(tag) == TAG_LENGTH
         with _storage(f"erasing slot {slot}"):
             self._mark_path(slot).unlink(missing_ok=True)
             self._sync_directory()
             descriptor = self._open(slot)
-            for start in range(0, self._size, CHUNK_OCTETS):
-                _write_all(descriptor, bytes((ERASED,)) * min(CHUNK_OCTETS, self._size - start), start)
-            os.ftruncate(descriptor, self._size)
+            os.ftruncate(descriptor, 0)
+            os.posix_fallocate(descriptor, 0, self._size)
             os.fsync(descriptor)
             self._written[slot] = 0
             self._write_mark(slot, Progress(tag, 0))

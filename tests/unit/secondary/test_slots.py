@@ -27,12 +27,36 @@ def again(slots: Slots) -> Slots:
     return Slots(slots.path(0).parent, SIZE)
 
 
-def test_a_slot_is_erased_to_ones_and_marked_for_its_entry(slots: Slots) -> None:
+def test_a_slot_is_emptied_with_its_place_kept_and_marked_for_its_entry(slots: Slots) -> None:
     assert slots.progress(1) is None
+    slots.install(1, b"old image")
     slots.erase(1, TAG)
-    assert slots.path(1).read_bytes() == b"\xff" * SIZE
+    assert slots.path(1).read_bytes() == bytes(SIZE)
+    assert slots.path(1).stat().st_blocks * 512 >= SIZE, "a disk that is too small says so now"
     assert slots.progress(1) == Progress(TAG, 0)
     assert slots.progress(0) is None
+
+
+def test_erasing_writes_nothing_into_a_slot(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flash lasts for so many writes: an image costs its own length, not that of the slot besides."""
+    written: list[bytes] = []
+    monkeypatch.setattr(os, "pwrite", lambda _descriptor, octets, _offset: written.append(bytes(octets)))
+    slots.erase(1, TAG)
+    assert written == []
+
+
+def test_a_disk_with_too_little_room_refuses_to_erase_and_the_slot_has_to_be_erased_again(
+    slots: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots.erase(1, TAG)
+
+    def full(_descriptor: int, _offset: int, _length: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(StorageFailure, match="erasing slot 1"):
+        slots.erase(1, TAG)
+    assert slots.progress(1) is None
 
 
 def test_what_was_synced_is_known_after_a_restart_and_what_was_not_is_not(slots: Slots) -> None:
@@ -79,10 +103,10 @@ def test_a_power_cut_while_erasing_leaves_a_slot_that_has_to_be_erased(
     slots.write(1, 0, b"a" * 100)
     slots.sync(1)
 
-    def cut(_descriptor: int, _octets: bytes, _offset: int) -> int:
+    def cut(_descriptor: int, _offset: int, _length: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "pwrite", cut)
+    monkeypatch.setattr(os, "posix_fallocate", cut)
     with pytest.raises(KeyboardInterrupt):
         slots.erase(1, TAG)
     monkeypatch.undo()
