@@ -24,6 +24,7 @@ VEHICLE = "BENCH000000000001"
 PRIMARY, SECONDARY = "telematics", "brake"
 IMAGE = b"factory image " * 1_000
 READY_S = 60.0
+SLOT = 2_000_000  # octets
 SERVERS = ("director", "time", "image")
 
 
@@ -42,6 +43,10 @@ class Relay:
         self.connections = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def lead_to(self, port: int) -> None:
+        """From now on pass connections on to another port: the server was started again."""
+        self._to = ("127.0.0.1", port)
+
     def close(self) -> None:
         """Take no more connections."""
         self._door.close()
@@ -50,12 +55,19 @@ class Relay:
         with suppress(OSError):
             while True:
                 here, _ = self._door.accept()
-                there = socket.create_connection(self._to)
-                for each in (here, there):
-                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.connections += 1
-                for source, target in ((here, there), (there, here)):
-                    threading.Thread(target=self._pass, args=(source, target), daemon=True).start()
+                self._join(here)
+
+    def _join(self, here: socket.socket) -> None:
+        try:
+            there = socket.create_connection(self._to)
+        except OSError:  # the server is down: so are we
+            here.close()
+            return
+        for each in (here, there):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connections += 1
+        for source, target in ((here, there), (there, here)):
+            threading.Thread(target=self._pass, args=(source, target), daemon=True).start()
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -65,25 +77,37 @@ class Relay:
             target.shutdown(socket.SHUT_WR)
 
 
+def _any_group() -> str:
+    return f"239.{secrets.randbelow(63) + 192}.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+
+
 @dataclass
 class Vehicle:
-    """All processes, the relays by server, and where the Primary writes what it does."""
+    """All processes, the relays by server, and where everything is. The Primary has `secondaries`, named and numbered.
 
+    `poll_s` is how often it polls, in seconds.
+    """
+
+    home: Path = FOLDER
+    secondaries: tuple[str, ...] = (SECONDARY,)
+    poll_s: int = 1
+    group: str = field(default_factory=_any_group)
+    port: int = field(default_factory=lambda: 20_000 + secrets.randbelow(20_000))
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     relays: dict[str, Relay] = field(default_factory=dict)
 
     @property
     def progress(self) -> Path:
         """One JSON object a line."""
-        return FOLDER / "progress.jsonl"
+        return self.home / "progress.jsonl"
 
     def folder(self, ecu: str) -> Path:
         """What was provisioned for an ECU."""
-        return FOLDER / "vehicle" / ecu
+        return self.home / "vehicle" / ecu
 
     def start(self, name: str, *command: str) -> None:
         """Start `python -m command`, its output in a file."""
-        with (FOLDER / f"{name}.log").open("ab") as log:
+        with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *command], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
             )
@@ -101,11 +125,19 @@ class Vehicle:
         while time.monotonic() < deadline:
             if self.cycles()[-count:] == ["IDLE"] * count:
                 return
-            for name, process in self.processes.items():
-                if process.poll() is not None:
-                    raise BenchFailure(f"{name} ended: {(FOLDER / f'{name}.log').read_text()[-1_000:]}")
+            self.check()
             time.sleep(0.05)
         raise BenchFailure(f"the Primary does not come to rest: {self.cycles()[-5:]}")
+
+    def check(self) -> None:
+        """Raise BenchFailure when a process has ended."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                raise BenchFailure(f"{name} ended: {self.said(name)[-1_000:]}")
+
+    def said(self, name: str) -> str:
+        """Everything a process has said."""
+        return (self.home / f"{name}.log").read_text()
 
     def seconds(self, name: str) -> float:
         """Processor seconds a process has used."""
@@ -131,17 +163,9 @@ class Vehicle:
 
 def started() -> Vehicle:
     """Found everything anew below FOLDER, and start it all."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    secret = FOLDER / "passphrase"
-    secret.touch(0o600)
-    secret.write_text(secrets.token_urlsafe(24) + "\n")
-    vehicle = Vehicle()
+    vehicle = founded(Vehicle())
     try:
-        _found(("--passphrase-file", str(secret)))
-        _serve(vehicle, ("--passphrase-file", str(secret)))
-        _provision(vehicle)
-        vehicle.start(SECONDARY, "secondary", "run", "--config", str(vehicle.folder(SECONDARY) / "config.toml"))
+        start_secondaries(vehicle)
         start_primary(vehicle)
     except BaseException:
         vehicle.stop()
@@ -149,63 +173,124 @@ def started() -> Vehicle:
     return vehicle
 
 
+def founded(vehicle: Vehicle) -> Vehicle:
+    """Found everything anew in the vehicle's home, and start the servers."""
+    home = vehicle.home
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    secret = home / "passphrase"
+    secret.touch(0o600)
+    secret.write_text(secrets.token_urlsafe(24) + "\n")
+    try:
+        _found(vehicle, ("--passphrase-file", str(secret)))
+        _serve(vehicle, ("--passphrase-file", str(secret)))
+        _provision(vehicle)
+    except BaseException:
+        vehicle.stop()
+        raise
+    return vehicle
+
+
+def start_secondaries(vehicle: Vehicle) -> None:
+    """Start every Secondary."""
+    for ecu in vehicle.secondaries:
+        vehicle.start(ecu, "secondary", "run", "--config", str(vehicle.folder(ecu) / "config.toml"))
+
+
+def primary_command(vehicle: Vehicle) -> tuple[str, ...]:
+    """What starts the resident Primary, after `python -m`."""
+    config = str(vehicle.folder(PRIMARY) / "config.toml")
+    return "primary", "run", "--config", config, "--progress", str(vehicle.progress)
+
+
 def start_primary(vehicle: Vehicle) -> None:
     """Start the resident Primary."""
-    config = str(vehicle.folder(PRIMARY) / "config.toml")
-    vehicle.start(PRIMARY, "primary", "run", "--config", config, "--progress", str(vehicle.progress))
+    vehicle.start(PRIMARY, *primary_command(vehicle))
 
 
-def _found(secret: tuple[str, str]) -> None:
-    _command("image_repo", "init", str(FOLDER / "image"), *secret)
-    _command("director.time_main", "init", str(FOLDER / "time"), *secret)
-    time_key = ("--time-key", str(FOLDER / "time" / "public.pem"))
-    image = ("--image-repo", str(FOLDER / "image"))
-    _command("director", "init", str(FOLDER / "director"), *time_key, *image, "--poll", "1", *secret)
+def _found(vehicle: Vehicle, secret: tuple[str, str]) -> None:
+    home = vehicle.home
+    _command("image_repo", "init", str(home / "image"), *secret)
+    _command("director.time_main", "init", str(home / "time"), *secret)
+    time_key = ("--time-key", str(home / "time" / "public.pem"))
+    image = ("--image-repo", str(home / "image"))
+    _command("director", "init", str(home / "director"), *time_key, *image, "--poll", str(vehicle.poll_s), *secret)
 
 
 def _serve(vehicle: Vehicle, secret: tuple[str, str]) -> None:
     """Start the three servers and a relay before each."""
-    publish = ("--operator-port", "0", "--operator-port-file", str(FOLDER / "publish.port"))
+    home = vehicle.home
+    publish = ("--operator-port", "0", "--operator-port-file", str(home / "publish.port"))
     commands: dict[str, tuple[str, ...]] = {
-        "image": ("image_repo", "serve", "--repo", str(FOLDER / "image"), *publish),
-        "time": ("director.time_main", "serve", "--folder", str(FOLDER / "time")),
+        "image": ("image_repo", "serve", "--repo", str(home / "image"), *publish),
+        "time": ("director.time_main", "serve", "--folder", str(home / "time")),
     }
     for name, command in commands.items():
         _serve_one(vehicle, name, (*command, *secret))
+    serve_director(vehicle)
+
+
+def serve_director(vehicle: Vehicle) -> None:
+    """Start the Director behind the other two servers; once more, and vehicles still find it where it was."""
+    home = vehicle.home
     places = [(f"--{name}-address", f"127.0.0.1:{vehicle.relays[name].port}") for name in ("image", "time")]
     further = [text for place in places for text in place]
-    _serve_one(vehicle, "director", ("director", "serve", "--folder", str(FOLDER / "director"), *secret, *further))
+    secret = ("--passphrase-file", str(home / "passphrase"))
+    _serve_one(vehicle, "director", ("director", "serve", "--folder", str(home / "director"), *secret, *further))
 
 
 def _serve_one(vehicle: Vehicle, name: str, command: tuple[str, ...]) -> None:
-    file = FOLDER / f"{name}.port"
+    file = vehicle.home / f"{name}.port"
+    file.unlink(missing_ok=True)
     vehicle.start(name, *command, "--port", "0", "--port-file", str(file))
-    vehicle.relays[name] = Relay(_port(vehicle, file))
+    port = _port(vehicle, file)
+    if name in vehicle.relays:
+        vehicle.relays[name].lead_to(port)
+    else:
+        vehicle.relays[name] = Relay(port)
 
 
 def _provision(vehicle: Vehicle) -> None:
-    """Enrol a vehicle of two ECUs and write what each starts from."""
-    port = _port(vehicle, FOLDER / "director.port")
-    where = ("--folder", str(FOLDER / "director"), "--server", f"127.0.0.1:{port}")
-    (FOLDER / "vehicle.toml").write_text(_description())
-    _command("director", "enrol", str(FOLDER / "vehicle.toml"), *where)
+    """Enrol the vehicle and write what each of its ECUs starts from."""
+    home = vehicle.home
+    description = home / "vehicle.toml"
+    description.write_text(_description(vehicle))
+    operate(vehicle, "enrol", str(description))
     to = [text for name in SERVERS for text in (f"--{name}-address", f"127.0.0.1:{vehicle.relays[name].port}")]
-    _command("director", "provision", VEHICLE, "--out", str(FOLDER / "vehicle"), *to, *where)
-    for ecu in (PRIMARY, SECONDARY):
+    operate(vehicle, "provision", VEHICLE, "--out", str(home / "vehicle"), *to)
+    for ecu in (PRIMARY, *vehicle.secondaries):
         (vehicle.folder(ecu) / "initial" / "image.bin").write_bytes(IMAGE)
 
 
-def _description() -> str:
-    group = f"239.{secrets.randbelow(63) + 192}.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+def operate(vehicle: Vehicle, *command: str) -> None:
+    """Do as an operator at the Director does."""
+    port = _port(vehicle, vehicle.home / "director.port")
+    _command("director", *command, "--folder", str(vehicle.home / "director"), "--server", f"127.0.0.1:{port}")
+
+
+def publish(vehicle: Vehicle, file: Path, hardware: str, counter: int) -> None:
+    """Have the Image repository vouch for a file under its own name."""
+    home = vehicle.home
+    secret = ("--passphrase-file", str(home / "passphrase"))
+    where = ("--repo", str(home / "image"), "--server", f"127.0.0.1:{_port(vehicle, home / 'publish.port')}")
+    _command("image_repo", "publish", str(file), "--hardware", hardware, "--counter", str(counter), *where, *secret)
+
+
+def _description(vehicle: Vehicle) -> str:
     image = f'length = {len(IMAGE)}\nsha256 = "{hashlib.sha256(IMAGE).hexdigest()}"\n'
-    return (
-        f'vehicle = "{VEHICLE}"\n[[bus]]\nname = "chassis"\ninterface = "udp_multicast"\nchannel = "{group}"\n'
-        f"port = {20_000 + secrets.randbelow(20_000)}\n"
-        f'[[ecu]]\nid = "{PRIMARY}"\nhardware = "tcu"\nprimary = true\nslot_size = 100000\n'
-        f'[ecu.image]\nfilename = "oem/tcu-1"\n{image}'
-        f'[[ecu]]\nid = "{SECONDARY}"\nhardware = "esc"\nverification = "partial"\nbus = "chassis"\naddress = 17\n'
-        f'slot_size = 100000\n[ecu.image]\nfilename = "oem/esc-1"\n{image}'
+    bus = (
+        f'[[bus]]\nname = "chassis"\ninterface = "udp_multicast"\nchannel = "{vehicle.group}"\nport = {vehicle.port}\n'
     )
+    primary = f'[[ecu]]\nid = "{PRIMARY}"\nhardware = "tcu"\nprimary = true\nslot_size = {SLOT}\n'
+    secondaries = (
+        f'[[ecu]]\nid = "{ecu}"\nhardware = "esc"\nverification = "partial"\nbus = "chassis"\naddress = {address}\n'
+        f'slot_size = {SLOT}\n[ecu.image]\nfilename = "oem/esc-1"\n{image}'
+        '[ecu.interlock]\nkind = "file"\npath = "interlock"\n'
+        for address, ecu in enumerate(vehicle.secondaries, 17)
+    )
+    gate = '[ecu.gate]\nkind = "file"\npath = "gate"\n'
+    whole = f'{primary}[ecu.image]\nfilename = "oem/tcu-1"\n{image}{gate}'
+    return f'vehicle = "{VEHICLE}"\n{bus}{whole}{"".join(secondaries)}'
 
 
 def _command(*command: str) -> None:
@@ -219,8 +304,6 @@ def _port(vehicle: Vehicle, file: Path) -> int:
     while time.monotonic() < deadline:
         if file.exists() and (text := file.read_text().strip()):
             return int(text)
-        for name, process in vehicle.processes.items():
-            if process.poll() is not None:
-                raise BenchFailure(f"{name} ended: {(FOLDER / f'{name}.log').read_text()[-1_000:]}")
+        vehicle.check()
         time.sleep(0.05)
     raise BenchFailure(f"nobody wrote {file}")

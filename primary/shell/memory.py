@@ -6,18 +6,25 @@ None of it changes what the process does; where the C library is another than gl
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import sys
 import types
 from collections.abc import Callable
 from typing import Final
 
+_IN_PYTHON: Final = "google.protobuf.internal.python_message"
 _M_ARENA_MAX: Final = -8  # mallopt's number for it (malloc.h)
 
 
 def load_less() -> None:
-    """Before gRPC is imported: its asyncio half, which nobody here uses, costs 2 MB. An empty module stands for it."""
+    """Before gRPC is imported: an empty module stands for what nobody here uses.
+
+    That is gRPC's asyncio half, and, where protobuf has its C core, the same in Python; each costs 2 MB.
+    """
     assert "grpc" not in sys.modules, "too late"
     sys.modules.setdefault("grpc.aio", types.ModuleType("grpc.aio"))
+    if importlib.util.find_spec("google._upb") is not None:
+        sys.modules.setdefault(_IN_PYTHON, types.ModuleType(_IN_PYTHON))
 
 
 def share_arenas() -> None:

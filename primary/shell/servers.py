@@ -1,5 +1,8 @@
 """The Primary's calls to its three servers: gRPC on warm channels, one call after the other in a thread of their own.
 
+A channel keeps threads that wake some seven times a second, whether or not anybody calls; so a Primary that has nothing
+to do for long lets go of its channels, and all of these threads end.
+
 Answers are bounded while they come, never after. Whatever goes wrong is an Unreachable that says what a person would
 have to mend: gRPC says UNAVAILABLE for a server that is down and for a certificate that is refused alike, so the door
 is probed once more by hand (probe.py).
@@ -116,11 +119,20 @@ class Servers:
 
         self._worker.do(job, post)
 
+    def rest(self) -> None:
+        """Nothing will be asked for long: let go of the channels, after what was asked before; connect anew then."""
+        self._worker.do(self._let_go, lambda _: None)
+
     def close(self) -> None:
         """End all calls and threads."""
         for channel in tuple(self._channels.values()):
             channel.close()
         self._worker.stop()
+
+    def _let_go(self) -> None:
+        self._stream = None
+        while self._channels:
+            self._channels.popitem()[1].close()
 
     def _channel(self, name: str) -> grpc.Channel:
         """The warm channel to a server; connected when it is first asked something."""
