@@ -40,6 +40,7 @@ from uptane.verify.trusted import Ecu
 
 FD_DATA_LENGTH: Final = 64
 REBOOT_S: Final = 0.2  # a restart takes time on any board
+REST_MS: Final = 30_000  # a pause from which connecting anew costs less than gRPC's threads: 200 wakeups
 DISK_S: Final = 5.0  # what a restart grants a disk to do what it was asked
 
 log = logging.getLogger("marque.primary")
@@ -71,7 +72,7 @@ class Board:
             Perform: self._perform,
             SendOn: lambda effect: self._buses[effect.bus].send(effect.frames),
             Note: show,
-            CycleEnded: show,
+            CycleEnded: self._cycle_ended,
             Stopped: self._stopped,
         }
         self._loop: Loop[Any, Any] = Loop(self._machine(), handlers, [*self._buses.values(), *sources], tick=Tick())
@@ -101,6 +102,11 @@ class Board:
     def _machine(self) -> Primary:
         settings = {name: _isotp(bus) for name, bus in self._config.buses.items()}
         return Primary(self._means, self._pace, settings)
+
+    def _cycle_ended(self, ended: CycleEnded) -> None:
+        self._show(ended)
+        if ended.pause_ms is not None and ended.pause_ms >= REST_MS:
+            self.servers.rest()
 
     def _stopped(self, effect: Stopped) -> None:
         self.outcome = effect
