@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy import wheels
-from deploy.targets import PYTHON, Target
+from deploy.targets import DEBIANS, PYTHON, SUGGESTED, Target
 from deploy.wheels import DeployError
 
 ROLES: Final[Mapping[str, str]] = {
@@ -135,7 +135,9 @@ def _environment(order: Order, tree: Path) -> None:
     (folder / "bin").mkdir()
     (folder / "bin" / "python3").symlink_to(f"/usr/bin/python{version}")
     for _, module in order.target.lent.values():
-        (tree / order.site / module).symlink_to(f"/usr/lib/python3/dist-packages/{module}")
+        (tree / order.site / module).symlink_to(DEBIANS / module)
+    for module in SUGGESTED.values():
+        (tree / order.site / module).symlink_to(DEBIANS / module)  # leads nowhere until it is installed
 
 
 def _files(order: Order, deploy: Path, tree: Path, epoch: int) -> None:
@@ -200,6 +202,7 @@ def _control(order: Order, root: Path, tree: Path) -> None:
         "Installed-Size": str(-(-octets // 1024)),
         "Depends": ", ".join(depends),
         "Recommends": "iproute2",
+        "Suggests": ", ".join(SUGGESTED),
         "Section": "net",
         "Priority": "optional",
         "Description": f"Marque, over-the-air updates for vehicles: {order.role}\n {ROLES[order.role]},\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 PYTHON: Final = (3, 11)
@@ -11,6 +12,13 @@ PYTHON: Final = (3, 11)
 
 GLIBCS: Final = (17, 24, 26, 27, 28, 31, 34, 35, 36)
 """glibc 2.x that wheels are built against; Debian 12 has 2.36."""
+
+
+DEBIANS: Final = Path("/usr/lib/python3/dist-packages")
+"""Debian's own folder of Python modules."""
+
+SUGGESTED: Final = {"python3-pykcs11": "PyKCS11"}
+"""Debian packages that some boards want, and what of them the environment sees: tokens (PKCS#11, TPM)."""
 
 
 @dataclass(frozen=True, slots=True)

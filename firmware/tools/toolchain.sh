@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What building, testing and emulating the firmware needs: `firmware/tools/toolchain.sh`. As root on Debian, what is missing is
+# What building, testing and emulating the firmware needs, and a token for the tests of keys in one: `firmware/tools/toolchain.sh`. As root on Debian, what is missing is
 # installed; anyone else is told exactly what to install. Does nothing, and needs no network, when all is there.
 set -euo pipefail
 
@@ -16,6 +16,8 @@ host() { gcc "$scratch/host.c" -o "$scratch/host"; }
 cross() { arm-none-eabi-gcc -mcpu=cortex-m3 -mthumb -flto -c "$scratch/plain.c" -o "$scratch/plain.o"; }
 fuzzer() { clang -fsanitize=fuzzer,address,undefined "$scratch/fuzz.c" -o "$scratch/fuzz"; }
 emulator() { qemu-system-arm -M help | grep -q '^lm3s6965evb '; }
+token() { softhsm2-util --version && [ -s /usr/lib/softhsm/libsofthsm2.so ]; }
+token_python() { /usr/bin/python3.11 -c 'import PyKCS11'; }
 keyring() { [ -s /usr/share/keyrings/debian-archive-keyring.gpg ]; }
 
 missing=()
@@ -38,6 +40,9 @@ look() {
     need fuzzer clang "$(sanitizers)"
     need emulator qemu-system-arm
     need keyring debian-archive-keyring
+    need token softhsm2
+    # Debian 12's Python, which the packages are for; under another the tests of tokens say that they are skipped.
+    [ ! -x /usr/bin/python3.11 ] || need token_python python3-pykcs11
 }
 
 look
