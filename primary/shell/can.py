@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -11,12 +10,11 @@ from primary.buses import OnBus
 from uptane.errors import LinkFailure
 from uptane.link.isotp_values import FramesHeard, FramesSent, SendFrames
 from uptane.shell.can_port import CanPort
+from uptane.shell.can_said import Said
 
 REOPEN_NS: Final = 1_000_000_000
 LOOK_NS: Final = 500_000_000  # how often it is asked whether the vehicle is parked, while frames are sent
 PARKED_PERCENT: Final = 100
-
-log = logging.getLogger("marque.can")
 
 
 class BusSource:
@@ -43,11 +41,16 @@ class BusSource:
         self._look_ns = 0
         self._port: CanPort | None = None
         self._reopen_ns = 0
-        self._said = False
+        self._said = Said(clock_ns)
 
     def fileno(self) -> int | None:
         """The interface's descriptor; None while it is gone, or if it has none."""
         return None if self._port is None else self._port.fileno()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the interface is there and up."""
+        return self._port is not None
 
     def wake_ns(self) -> int | None:
         """When there is something to send, to ask for, or to open."""
@@ -96,16 +99,14 @@ class BusSource:
             self._port = self._opener()
         except LinkFailure as failure:
             self._reopen_ns = self._clock_ns() + REOPEN_NS
-            if not self._said:
-                log.warning("%s; trying again every second", failure)
-                self._said = True
+            self._said.lost(failure)
             return None
-        self._said = False
+        self._said.back(self._name)
         self._look_ns = 0
         return self._port
 
     def _lose(self, port: CanPort, failure: LinkFailure) -> None:
-        log.warning("%s; opening it again every second", failure)
+        self._said.lost(failure)
         port.close()
         self._port = None
         self._reopen_ns = self._clock_ns() + REOPEN_NS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -11,10 +10,9 @@ from secondary.needs import Event
 from uptane.errors import LinkFailure
 from uptane.link.isotp_values import FramesHeard, FramesSent, SendFrames
 from uptane.shell.can_port import CanPort
+from uptane.shell.can_said import Said
 
 REOPEN_NS: Final = 1_000_000_000
-
-log = logging.getLogger("marque.can")
 
 
 class CanSource:
@@ -25,6 +23,7 @@ class CanSource:
         self._clock_ns = clock_ns
         self._port: CanPort | None = opener()
         self._reopen_ns = 0
+        self._said = Said(clock_ns)
 
     def fileno(self) -> int | None:
         """The interface's descriptor; None while it is gone, or if it has none."""
@@ -65,7 +64,7 @@ class CanSource:
             self._port.close()
 
     def _lose(self, port: CanPort, failure: LinkFailure) -> None:
-        log.warning("%s; trying again every second", failure)
+        self._said.lost(failure)
         port.close()
         self._port = None
         self._reopen_ns = self._clock_ns() + REOPEN_NS
@@ -75,7 +74,8 @@ class CanSource:
             return
         try:
             self._port = self._opener()
-        except LinkFailure:
+        except LinkFailure as failure:
             self._reopen_ns = self._clock_ns() + REOPEN_NS
+            self._said.lost(failure)
         else:
-            log.warning("the CAN interface is back")
+            self._said.back("of this ECU")

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.deploy.uml import kernel, run_inside
+from tests.deploy.uml import kernel, run_tests
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
 HERE = Path(__file__).parent
@@ -19,7 +19,7 @@ def test_in_a_kernel_with_socketcan(tmp_path: Path) -> None:
     if root is None:
         pytest.skip("Debian's user-mode-linux can be had nowhere; it is for x86-64")
     without, inside = HERE / "socketcan_without.py", HERE / "socketcan_inside.py"
-    told = run_inside(root, tmp_path, (without, inside), seconds=BOOT_S)
+    told = run_tests(root, tmp_path, inside, without=without, seconds=BOOT_S)
     assert (tmp_path / "status").exists(), told[-4_000:]
     assert (tmp_path / "status").read_text() == "0\n", told[-8_000:]
     assert "1 passed" in told, "in the kernel without CAN"

@@ -1,23 +1,26 @@
 """A kernel with SocketCAN on a machine that has none: Debian's user-mode Linux, on this file system, without root.
 
-It is fetched into build/ when it is not installed. What it runs is pytest on files of ours: the processes in it see the
-same folders, and vcan0 (classic) and vcan1 (FD) beside them.
+It is fetched into build/ when it is not installed. The processes in it see the same folders, and vcan0 (classic) and
+vcan1 (FD) beside them; its one processor is slower than the host's, most of all at starting processes.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "user-mode-linux"
 FOLDER = ROOT / "build" / "uml"
 FETCH_S = 120
+MEMORY_MB = 1_024  # taken of the host as it is touched
 MODULES = ("net/can/can", "net/can/can-raw", "net/can/can-bcm", "drivers/net/can/dev/can-dev", "drivers/net/can/vcan")
 FINIT_MODULE = 313  # of x86-64, which is what Debian builds it for
 
@@ -34,15 +37,19 @@ mount -t sysfs sys /sys
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/nonexistent TMPDIR={tmp} PYTHONPYCACHEPREFIX={pycache}
 cd {root}
 ip link set lo up
-pytest="{python} -m pytest -q --color=no -p no:cacheprovider -p no:xdist -o junit_family=xunit1"
-$pytest --basetemp={tmp}/without {without}
+{before}
 {python} -c '{insert}' {modules}
 ip link add vcan0 type vcan && ip link set vcan0 mtu 16 up
 ip link add vcan1 type vcan && ip link set vcan1 mtu 72 up
-$pytest --basetemp={tmp}/with --junit-xml={tmp}/told.xml {inside}
+{command}
 echo $? > {tmp}/status
 echo o > /proc/sysrq-trigger
 """
+# Of pytest's plugins what these tests need: each module that is imported takes its time there.
+PYTEST = (
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {python} -m pytest -q --color=no --tb=native --noconftest -p pytest_timeout "
+    "-p no:cacheprovider -o junit_family=xunit1 --basetemp={tmp}/{name}"
+)
 
 
 def kernel() -> Path | None:
@@ -53,6 +60,14 @@ def kernel() -> Path | None:
     if os.uname().machine != "x86_64" or any(shutil.which(name) is None for name in ("apt-get", "dpkg", "ip")):
         return None
     FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:  # two workers of pytest may want it at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _fetched()
+
+
+def _fetched() -> Path | None:
+    if (FOLDER / "usr/bin/linux.uml").is_file():
+        return FOLDER
     try:
         for command in (("apt-get", "download", PACKAGE), ("sh", "-c", f"dpkg -x {PACKAGE}_*.deb .")):
             subprocess.run(
@@ -63,8 +78,16 @@ def kernel() -> Path | None:
     return FOLDER if (FOLDER / "usr/bin/linux.uml").is_file() else None
 
 
-def run_inside(root: Path, tmp: Path, files: tuple[Path, Path], *, seconds: int) -> str:
-    """Boot, run the first of `files` before there is CAN and the second with it, power off; what was printed."""
+def run_tests(root: Path, tmp: Path, inside: Path, *, without: Path | None = None, seconds: int) -> str:
+    """Boot, run the tests of `without` before there is CAN and those of `inside` with it; what was printed."""
+    pytest = partial(PYTEST.format, python=sys.executable, tmp=tmp)
+    command = f"{pytest(name='with')} --junit-xml={tmp}/told.xml {inside}"
+    before = "" if without is None else f"{pytest(name='without')} {without}"
+    return run_inside(root, tmp, command, before=before, seconds=seconds)
+
+
+def run_inside(root: Path, tmp: Path, command: str, *, before: str = "", seconds: int) -> str:
+    """Boot, run `before` without and `command` with CAN, power off; what was printed. Its status is in tmp/status."""
     init = tmp / "init"
     init.write_text(
         INIT.format(
@@ -74,13 +97,16 @@ def run_inside(root: Path, tmp: Path, files: tuple[Path, Path], *, seconds: int)
             python=sys.executable,
             insert=INSERT,
             modules=" ".join(str(path) for path in _modules(root)),
-            without=files[0],
-            inside=files[1],
+            before=before,
+            command=command,
         )
     )
     init.chmod(0o755)
     words = (
-        "mem=512M",
+        str(root / "usr/bin/linux.uml"),
+        f"init={init}",
+        f"uml_dir={tmp}",
+        f"mem={MEMORY_MB}M",
         "root=/dev/root",
         "rootfstype=hostfs",
         "rootflags=/",
@@ -89,16 +115,27 @@ def run_inside(root: Path, tmp: Path, files: tuple[Path, Path], *, seconds: int)
         "con0=null,fd:1",
         "quiet",
     )
-    command = [str(root / "usr/bin/linux.uml"), *words, f"init={init}", f"uml_dir={tmp}"]
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT, env=_environment(), process_group=0
     ) as machine:
+        # Its kernel and what runs in it take turns: on one of the host's processors that costs half as much.
+        os.sched_setaffinity(machine.pid, {max(os.sched_getaffinity(0))})
         try:
             told, _ = machine.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             os.killpg(machine.pid, signal.SIGKILL)
             told, _ = machine.communicate()
     return told.decode(errors="replace")
+
+
+def _environment() -> dict[str, str]:
+    """Its memory is a file in TMPDIR: where there is room in memory for it, no disk is to be busy with it."""
+    memory = Path("/dev/shm")
+    room = os.statvfs(memory) if memory.is_dir() else None
+    if room is None or room.f_bavail * room.f_frsize < 2 * MEMORY_MB << 20:
+        return dict(os.environ)
+    return os.environ | {"TMPDIR": str(memory)}
 
 
 def _modules(root: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from uptane.shell.can_wire import Option
 from uptane.shell.settings import Section
 
 UDP_MULTICAST: Final = "udp_multicast"
+SOCKETCAN: Final = "socketcan"
 _BITRATES = range(10_000, 1_000_001)
 _DATA_BITRATES = range(10_000, 8_000_001)
 
@@ -31,7 +32,9 @@ def can_settings(section: Section, budget_percent: int = 100) -> CanSettings:
             raise section.error(f"options.{key}", value, "a string, a number, true or false")
         options[key] = value
     if section.has("port"):
-        options["port"] = section.integer("port", range(1, 65_536))
+        port = section.integer("port", range(1, 65_536))
+        if interface != SOCKETCAN:  # which has none: a board may set it above what was provisioned for another one
+            options["port"] = port
     nominal = section.integer("bitrate", _BITRATES, 500_000)
     data = section.integer("data_bitrate", _DATA_BITRATES, max(nominal, 2_000_000))
     if data < nominal:

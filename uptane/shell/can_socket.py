@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import logging
 import socket
 import struct
 import sys
@@ -27,6 +26,7 @@ from uptane.link.can_frame import (
     CanFrame,
     data_length_at_least,
 )
+from uptane.shell.can_said import QUIET_NS, log
 from uptane.shell.can_wire import ARRIVALS_MAX, Arrival, failure
 
 RECEIVE_OCTETS: Final = 1 << 20  # about 1,100 frames: half a second of a full classic bus; the kernel may grant less
@@ -50,8 +50,6 @@ _REMEDIES: Final = {
     errno.EAFNOSUPPORT: "modprobe can-raw, or a kernel that has it",
     errno.EPROTONOSUPPORT: "modprobe can-raw, or a kernel that has it",
 }
-
-log = logging.getLogger("marque.can")
 
 
 class Trouble(IntFlag):
@@ -78,6 +76,7 @@ class SocketWire:
     def __init__(self, channel: str, *, fd: bool, own: int | None) -> None:
         self._name = f"socketcan {channel}"
         self.malformed = 0
+        self._came_ns: dict[str, int] = {}
         try:
             self._socket = socket.socket(socket.AF_CAN, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.CAN_RAW)
         except OSError as error:
@@ -118,7 +117,7 @@ class SocketWire:
                 raise self._failed(self._name.rpartition(" ")[2], error) from error
             can_id = int.from_bytes(octets[:4], _ORDER)
             if can_id & ERR_FLAG:
-                self._troubled(can_id, octets)
+                self._troubled(can_id, octets, now_ns)
             elif (arrival := _arrival(can_id, octets, now_ns)) is not None:
                 arrivals.append(arrival)
             elif not can_id & RTR_FLAG:
@@ -152,18 +151,25 @@ class SocketWire:
         answer = fcntl.ioctl(self._socket.fileno(), request, asked)
         return int.from_bytes(answer[16:18], _ORDER)
 
-    def _troubled(self, classes: int, octets: bytes) -> None:
+    def _troubled(self, classes: int, octets: bytes, now_ns: int) -> None:
         if classes & Trouble.BUS_OFF:
             raise LinkFailure(
                 f"CAN {self._name}: bus-off: the controller has left the bus after too many errors; "
                 "wiring, termination, bit rate; it comes back by itself if restart-ms is set"
             )
         if classes & Trouble.RESTARTED:
-            log.warning("CAN %s: the controller is back on the bus", self._name)
+            self._say("the controller is back on the bus", now_ns)
         if classes & Trouble.CONTROLLER and len(octets) > _HEAD.size + 1:
             for bits, words in _STATES:
                 if octets[_HEAD.size + 1] & bits:
-                    log.warning("CAN %s: %s", self._name, words)
+                    self._say(words, now_ns)
+
+    def _say(self, words: str, now_ns: int) -> None:
+        """Once: a controller that is read too slowly tells of lost frames a hundred times a second."""
+        came_ns = self._came_ns.get(words)
+        self._came_ns[words] = now_ns
+        if came_ns is None or now_ns - came_ns >= QUIET_NS:
+            log.warning("CAN %s: %s", self._name, words)
 
     def _failed(self, channel: str, error: OSError) -> LinkFailure:
         plain = failure(self._name, error)

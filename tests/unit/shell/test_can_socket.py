@@ -37,6 +37,7 @@ class Kernel:
 def wire(kernel: Kernel) -> SocketWire:
     made = SocketWire.__new__(SocketWire)
     made._name, made._socket, made.malformed = "socketcan can0", kernel, 0  # type: ignore[assignment]
+    made._came_ns = {}
     return made
 
 
@@ -105,6 +106,15 @@ def test_bus_off_is_a_failure_with_what_to_do_and_error_passive_a_line_of_the_lo
     off = struct.pack("=IB3x8s", ERR_FLAG | 0x40, 8, b"")
     with pytest.raises(LinkFailure, match=r"bus-off.*wiring, termination, bit rate.*restart-ms"):
         wire(Kernel(off)).take(0)
+
+
+def test_frames_that_are_lost_all_the_time_do_not_fill_the_journal(caplog: pytest.LogCaptureFixture) -> None:
+    lost = struct.pack("=IB3x8s", ERR_FLAG | 0x04, 8, b"\x00\x01")
+    here = wire(Kernel(*[lost] * 300))
+    assert here.take(0) == here.take(1) == []
+    assert [record.getMessage() for record in caplog.records] == [
+        "CAN socketcan can0: the controller lost frames: it was not read in time"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from uptane.shell.can_settings import can_settings
 from uptane.shell.settings import FILE_LENGTH_MAX, Section, SettingsError, read, read_board
 
 
@@ -154,3 +155,13 @@ def test_nothing_provisioned_yet_says_what_to_do(tmp_path: Path) -> None:
     file.write_text("provisioned = 1")
     with pytest.raises(SettingsError, match="provisioned is 1"):
         read_board(file)
+
+
+def test_a_board_on_socketcan_has_no_use_for_the_port_of_what_was_provisioned(tmp_path: Path) -> None:
+    below = '[can]\ninterface = "udp_multicast"\nchannel = "239.1.2.3"\nport = 20000\nfd = true\n'
+    own = board(tmp_path, '[can]\ninterface = "socketcan"\nchannel = "can0"\n', below).section("can")
+    found = can_settings(own)
+    own.done()
+    assert (found.interface, found.channel, found.fd, found.paced) == ("socketcan", "can0", True, False)
+    assert found.options == {}, "with options python-can would be taken, without the kernel's filters"
+    assert can_settings(board(tmp_path, "", below).section("can")).options == {"port": 20_000}
