@@ -70,8 +70,8 @@ endif
 firmware: $(READY) ## the microcontroller's Secondary: for the emulated board, and for this machine's tests and fuzzers
 	@mkdir -p "$(TMPDIR)"
 	@firmware/tools/toolchain.sh
-	@$(MAKE) -C firmware host qemu
-	@$(MAKE) -C firmware -f fuzz/fuzz.mk fuzz
+	@$(MAKE) -j 2 -C firmware host qemu
+	@$(MAKE) -j 2 -C firmware -f fuzz/fuzz.mk fuzz
 
 check: $(READY) ## formatting, lint, types, import contracts, the style as a test, generated files are fresh
 	@mkdir -p "$(TMPDIR)"
