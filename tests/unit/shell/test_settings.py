@@ -164,4 +164,4 @@ def test_a_board_on_socketcan_has_no_use_for_the_port_of_what_was_provisioned(tm
     own.done()
     assert (found.interface, found.channel, found.fd, found.paced) == ("socketcan", "can0", True, False)
     assert found.options == {}, "with options python-can would be taken, without the kernel's filters"
-    assert can_settings(board(tmp_path, "", below).section("can")).options == {"port": 20_000}
+    assert can_settings(section(tmp_path, below).section("can")).options == {"port": 20_000}
