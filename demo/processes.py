@@ -47,7 +47,7 @@ class Crew:
 
     def check(self) -> None:
         """Raise DemoFailure when a process has ended by itself."""
-        for name, process in self.running.items():
+        for name, process in list(self.running.items()):  # others may be starting in other threads meanwhile
             if process.poll() is not None:
                 raise DemoFailure(f"{name} ended with exit code {process.returncode}:\n{self.tail(name)}")
 
