@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import codec, firmware, isotp, metadata, poll, sizes
+from bench import board, codec, firmware, idle, isotp, metadata, poll, sizes
 from bench.figures import BUILD, Row, unmet
 
 MODULES: dict[str, Callable[[], list[Row]]] = {
@@ -24,6 +24,8 @@ MODULES: dict[str, Callable[[], list[Row]]] = {
     "sizes": sizes.rows,
     "isotp": isotp.rows,
     "poll": poll.rows,
+    "board": board.rows,
+    "idle": idle.rows,
     "firmware": firmware.rows,
 }
 OUTPUT = BUILD / "bench.json"

@@ -18,6 +18,7 @@ Row: TypeAlias = dict[str, object]
 
 BUILD = Path(__file__).resolve().parent.parent / "build"
 SECOND_MS = 1e3
+MEGABYTE = 1e6
 
 
 class Peer(NamedTuple):
