@@ -182,7 +182,7 @@ def test_a_full_disk_of_the_director(road: Road) -> None:
         before = fleet.vehicle_status()
         with full_disk(fleet, "director", 1_000):
             with pytest.raises(DemoFailure) as refused:
-                fleet.order(release)
+                fleet.order_by_command(release)
             assert "disk" in str(refused.value).rpartition("exit code")[2]
             after = fleet.vehicle_status()
             assert [ecu["wanted"] for ecu in after["ecus"]] == [None] * len(ECUS)
@@ -238,9 +238,9 @@ def test_a_director_in_1970_changes_nothing(still: Fleet) -> None:
     prove(fleet, 2)
     fleet.set_clock("director", "= 60")
     with pytest.raises(DemoFailure, match="clock"):
-        fleet.order(3)
+        fleet.order_by_command(3)
     fleet.set_clock("director", "0")
-    fleet.order(3)
+    fleet.order_by_command(3)
     prove(fleet, 3)
 
 
