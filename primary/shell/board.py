@@ -23,6 +23,8 @@ from primary.shell.can import BusSource
 from primary.shell.config import Config
 from primary.shell.files import Blobs
 from primary.shell.gate_file import read_gate
+from primary.shell.installer import Kind, open_installer
+from primary.shell.installing import Installing
 from primary.shell.provision import floor, provision, secret
 from primary.shell.self_test import SelfTestHook
 from primary.shell.servers import Servers
@@ -62,7 +64,9 @@ class Board:
         self.servers = Servers(config)
         self._disk = Worker("disk")
         self._tests = Worker("self-test")
-        self._self_test = SelfTestHook(config.self_test, config.self_test_s)
+        installer = open_installer(config.installer, config.slots)
+        self._installing = None if installer is None else Installing(installer, self._blobs)
+        self._self_test = SelfTestHook(config.self_test, config.self_test_s, self._buses_down)
         self._buses = {
             name: BusSource(name, _opener(bus), self._parked, driving_percent=bus.budget_percent)
             for name, bus in config.buses.items()
@@ -89,12 +93,17 @@ class Board:
     def close(self) -> None:
         """Release everything; work under way gets a moment to end."""
         self._self_test.stop()
+        if self._installing is not None:
+            self._installing.stop()
         self.servers.close()
         self._disk.stop()
         self._tests.stop()
         for bus in self._buses.values():
             bus.close()
         self._loop.close()
+
+    def _buses_down(self) -> list[str]:
+        return [name for name, bus in self._buses.items() if not bus.is_open]
 
     def _parked(self) -> bool:
         return read_gate(self._config.gate.file, self._config.gate.draw_w).parked
@@ -130,6 +139,11 @@ class Board:
                 return Done(ticket, read_gate(self._config.gate.file, self._config.gate.draw_w))
             case needs.SelfTest():
                 self._tests.do(self._self_test.passes, answer)
+            case needs.RunningSlot() | needs.InstallSlot() | needs.CheckSlot() | needs.MarkSlot():
+                assert self._installing is not None, "only asked where a bootloader keeps the slots"
+                self._installing.do(need, lambda found: post(Done(ticket, found)))
+            case needs.Restart() if self._installing is not None:
+                self._installing.do(need, lambda found: post(Done(ticket, found)))
             case needs.Restart():
                 self._restart()
             case _:
@@ -191,6 +205,7 @@ def means_of(config: Config, store: Store) -> Means:
         floor=floor(config),
         factory=config.factory,
         jitter=lambda most: dice.randint(0, most),
+        bootloader=config.installer.kind is not Kind.DIRECTORY,
     )
 
 

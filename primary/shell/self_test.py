@@ -1,4 +1,7 @@
-"""The Primary's own self-test: a command of the integrator's; without one the hash of the running slot has decided."""
+"""The Primary's own self-test: every bus is up, and a command of the integrator's passes, if there is one.
+
+The hash of the running slot has been looked at before.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,25 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+BUSES_S: Final = 15.0  # since power-up networkd may still be at it
+LOOK_S: Final = 0.25
 
 log = logging.getLogger("marque.self_test")
 
 
 class SelfTestHook:
-    """Runs `command`; exit 0 passes, everything else fails: another exit, a signal, no word within `timeout_s`."""
+    """Runs `command`; exit 0 passes, everything else fails: another exit, a signal, no word within `timeout_s`.
 
-    def __init__(self, command: Sequence[str], timeout_s: float) -> None:
+    `buses_down` names the buses that are not up; they get a moment to come up.
+    """
+
+    def __init__(self, command: Sequence[str], timeout_s: float, buses_down: Callable[[], Sequence[str]]) -> None:
+        self._buses_down = buses_down
+        self._ending = threading.Event()
         self._command = tuple(command)
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
@@ -25,8 +38,17 @@ class SelfTestHook:
 
     def passes(self) -> bool:
         """Take as long as it takes, at most the timeout; may be called in another thread than `stop`."""
-        if not self._command:
-            return True
+        return self._buses_up() and (not self._command or self._runs())
+
+    def _buses_up(self) -> bool:
+        end = time.monotonic() + BUSES_S
+        while missing := self._buses_down():
+            if time.monotonic() >= end or self._ending.wait(LOOK_S):
+                log.warning("self-test: not up within %s s: bus %s", BUSES_S, ", ".join(missing))
+                return False
+        return True
+
+    def _runs(self) -> bool:
         with self._lock:
             if self._stopped:
                 return False
@@ -50,6 +72,7 @@ class SelfTestHook:
 
     def stop(self) -> None:
         """Kill the command that runs, and start none any more."""
+        self._ending.set()
         with self._lock:
             self._stopped = True
             if self._process is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from primary.cycle import Result
-from primary.needs import InstallSlot, Mark, MarkSlot, Note, Perform, Restart, RunningSlot, Save
+from primary.needs import InstallSlot, Mark, MarkSlot, Perform, Restart, RunningSlot, Save
 from tests.builders import PRIMARY, PowerLost
 from tests.unit.primary.bootloader import Bootloader
 from tests.unit.primary.world import NEW, OLD, World, texts
@@ -269,4 +269,4 @@ def test_a_note_says_what_was_found() -> None:
     world = made()
     loader(world).dead.add(1)
     world.run()
-    assert any("back in slot 0" in note.text for note in world.notes if isinstance(note, Note))
+    assert any("back in slot 0" in note.text for note in world.notes)
