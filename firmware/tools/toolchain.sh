@@ -40,6 +40,10 @@ look() {
     need fuzzer clang "$(sanitizers)"
     need emulator qemu-system-arm
     need keyring debian-archive-keyring
+    need "dbus-daemon --version" dbus # tests/deploy: a Primary's own image by RAUC
+    need "rauc --version" rauc
+    need "mksquashfs -version" squashfs-tools
+    need "openssl version" openssl
     need token softhsm2
     # Debian 12's Python, which the packages are for; under another the tests of tokens say that they are skipped.
     [ ! -x /usr/bin/python3.11 ] || need token_python python3-pykcs11
