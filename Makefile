@@ -50,11 +50,11 @@ demo: $(READY) $(if $(filter qemu,$(BRAKE)),firmware) ## one update end to end, 
 	@case "$${FAST:-}" in ''|0) fast= ;; *) fast=--fast ;; esac; \
 	exec $(BIN)/python -m demo $${IMAGES:+--images "$$IMAGES"} $${ATTACK:+--attack "$$ATTACK"} $${BRAKE:+--brake "$$BRAKE"} $$fast
 
-# First what computes, and the one who waits with a watch in his hand: an emulated controller loses ticks on a machine
-# that is busier than this. Then who waits for processes, servers and boards, more of them at a time, for each leaves a
-# core idle for half of its time. At last, one by one, what uses every core by itself. The longest files come first
-# (tests/conftest.py). Each part says what it skipped.
-WAITING := $(filter-out tests/rig/test_board.py,$(wildcard $(addprefix tests/,board deploy peers rig/test_*.py shell system test_extras.py)))
+# First what computes, and beside it the rigs, which wait with a watch in the hand: on a machine that is busier than this
+# an emulated controller loses ticks. Then who waits for processes, servers and boards, more of them at a time, for each
+# leaves a core idle for half of its time. At last, one by one, what uses every core by itself. The longest files come
+# first (tests/conftest.py). Each part says what it skipped.
+WAITING := $(wildcard $(addprefix tests/,board deploy peers shell system test_extras.py))
 PARALLEL := --dist loadfile --no-loadscope-reorder -m "not alone"
 test: firmware ## every test
 	@mkdir -p "$(TMPDIR)"
