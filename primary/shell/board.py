@@ -115,7 +115,7 @@ class Board:
     def _cycle_ended(self, ended: CycleEnded) -> None:
         self._show(ended)
         if ended.pause_ms is not None and ended.pause_ms >= REST_MS:
-            self.servers.rest()
+            self.servers.rest(self._loop.poster())
 
     def _stopped(self, effect: Stopped) -> None:
         self.outcome = effect
