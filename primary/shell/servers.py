@@ -119,9 +119,9 @@ class Servers:
 
         self._worker.do(job, post)
 
-    def rest(self) -> None:
+    def rest(self, failed: Callable[[Exception], None]) -> None:
         """Nothing will be asked for long: let go of the channels, after what was asked before; connect anew then."""
-        self._worker.do(self._let_go, lambda _: None)
+        self._worker.do(self._let_go, lambda found: failed(found) if isinstance(found, Exception) else None)
 
     def close(self) -> None:
         """End all calls and threads."""

@@ -130,7 +130,7 @@ def test_after_a_rest_the_next_call_connects_anew(site: Site) -> None:
         for _ in range(3):
             servers.ask(Poll(b"", b"", Versions(0, 0, 0, 0)), answers.put)
             assert isinstance(answers.get(timeout=20), Polled)
-            servers.rest()
+            servers.rest(answers.put)
     finally:
         servers.close()
 
