@@ -62,7 +62,7 @@ ifeq ($(strip $(PYTEST_ARGS)),)
 	@failed=0; \
 	$(BIN)/python -m pytest -n 3 $(PARALLEL) $(addprefix --ignore ,$(WAITING)) || failed=1; \
 	$(BIN)/python -m pytest -n 4 $(PARALLEL) $(WAITING) || failed=1; \
-	$(BIN)/python -m pytest -m alone || failed=1; \
+	$(BIN)/python -m pytest -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests) || failed=1; \
 	exit $$failed
 else
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
