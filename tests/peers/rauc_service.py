@@ -143,7 +143,8 @@ class Service:
             os.chown(bundle, 0, 0)
         octets, state = bundle.read_bytes(), self.machine.load()
         slot = 1 - state["booted"]
-        self.error = "" if octets.startswith(SIGNED) else "signature verification failed: self-signed certificate" * 40
+        signed = octets.startswith(self.behaviour.get("signed", SIGNED.decode()).encode())
+        self.error = "" if signed else "signature verification failed: self-signed certificate" * 40
         self._signal(
             "PropertiesChanged", "sa{sv}as", (ADDRESS.interface, {"Progress": ("(isi)", (40, "Copying", 2))}, [])
         )

@@ -102,6 +102,14 @@ def test_all_of_it(folder: Path) -> None:
         ("slot_size = 1000", "slot_size = 1000\npol = 1", "pol: unknown key"),
         ("ab" * 32, "ab" * 31, "image.sha256"),
         ("fd = true", "fd = 1", "fd is 1"),
+        ("[image]", '[installer]\nkind = "swupdate"\n[image]', "installer.kind"),
+        ("[image]", '[installer]\nkind = "rauc"\n[image]', "installer.slots is missing"),
+        ("[image]", '[installer]\nkind = "rauc"\nslots = ["A", "A"]\n[image]', "installer.slots"),
+        ("[image]", '[installer]\nkind = "command"\n[image]', "installer.command is missing"),
+        ("[image]", '[installer]\nkind = "command"\ncommand = ["hook"]\n[image]', "installer.command"),
+        ("[image]", '[installer]\nkind = "command"\ncommand = []\n[image]', "installer.command"),
+        ("[image]", '[installer]\ncommand = ["/hook"]\n[image]', "installer.command: unknown key"),
+        ("[image]", '[installer]\nkind = "rauc"\nslots = ["A", "B"]\ntimeout_s = 0\n[image]', "installer.timeout_s"),
     ],
 )
 def test_each_mistake_is_named_with_its_place(folder: Path, old: str, new: str, place: str) -> None:

@@ -1,0 +1,165 @@
+"""marque-primary where RAUC keeps the slots, or a command: an update, a bootloader that falls back, power cuts."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import PRIMARY
+from tests.deploy.private_bus import Bus
+from tests.peers.rauc_service import Machine
+from tests.shell.primary_site import Site, sites
+from uptane.errors import Check
+from uptane.model.reports import EcuReport, EcuState, Outcome
+
+pytestmark = pytest.mark.process
+BOOTS_MAX = 12
+
+
+class Board:
+    """A site whose Primary's machine can be restarted: the command it restarts by leaves a file, and we do the rest."""
+
+    def __init__(self, site: Site, machine: Machine, settings: str) -> None:
+        self.site, self.machine = site, machine
+        self.asked = site.folder / "restart"
+        site.edit("[gate]", f"{settings}\nrestart = ['/bin/touch', '{self.asked}']\n[gate]")
+
+    @property
+    def report(self) -> EcuReport:
+        assert self.site.servers.report is not None
+        return self.site.servers.report
+
+    def told(self, check: Check) -> int:
+        return {each.check: each.count for each in self.report.refusals}.get(check.code, 0)
+
+    def live(self, until: Callable[[], bool] = lambda: False) -> Any:
+        """Run `once` across restarts; its result, or None when `until` held, at which the power fails."""
+        for _ in range(BOOTS_MAX):
+            process = self.site.start("once", "--json", "--config", str(self.site.config))
+            waiting = threading.Event()
+            try:
+                while process.poll() is None and not self.asked.exists() and not until():
+                    waiting.wait(0.02)
+                if process.poll() is not None and not self.asked.exists():
+                    out, err = process.communicate()
+                    assert out, err
+                    return json.loads(out)["result"]
+            finally:
+                process.kill()
+                process.communicate()
+            cut = until()
+            self.asked.unlink(missing_ok=True)
+            self.machine.boot()
+            if cut:
+                return None
+        raise AssertionError(f"restarts for ever: {self.machine.load()['log']}")
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[Bus]:
+    made = Bus(tmp_path)
+    made.behave(signed="primary/app")
+    made.start_rauc()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def board(bus: Bus, tmp_path: Path) -> Iterator[Board]:
+    slots = "['rootfs.0', 'rootfs.1']"
+    for site in sites(tmp_path / "site"):
+        yield Board(site, bus.machine, f"[installer]\nkind = 'rauc'\nslots = {slots}\nbus = '{bus.socket}'")
+
+
+def at_rest(board: Board, new: str) -> None:
+    """All old or all new: what the machine runs, what the record says, and what the Director was told are one."""
+    for _ in range(3):
+        if (result := board.live()) == "IDLE":
+            break
+    assert result == "IDLE"
+    slot = board.machine.load()["booted"]
+    status = json.loads(board.site.run("status", "--json").stdout)
+    old = board.site.servers.pair.factory[PRIMARY].filename
+    expected = new if slot else old
+    assert (status["slot"], status["image"], board.report.image.filename) == (slot, expected, expected)
+
+
+def test_an_update_through_rauc(board: Board) -> None:
+    filename = board.site.assign()
+    assert board.live() == "DONE"
+    assert (board.report.state, board.report.image.filename) == (EcuState.RELEASED, filename)
+    state = board.machine.load()
+    assert state["log"] == ["good 0", "write 1", "active 1", "active 0", "active 1", "boot 1", "good 1"]
+
+
+def test_a_bootloader_that_falls_back_is_believed(board: Board) -> None:
+    filename = board.site.assign()
+    board.machine.change(dead=[1])
+    assert board.live() == "ROLLED_BACK"
+    assert board.report.image.filename != filename
+    assert board.report.outcome is Outcome.UNBOOTABLE
+    assert board.machine.load()["tries"][1] == 0, "marked bad"
+    at_rest(board, filename)
+
+
+def test_a_bundle_that_rauc_refuses_is_told_to_the_director(board: Board, bus: Bus) -> None:
+    bus.behave(signed="somebody else")
+    board.site.assign()
+    assert board.live() == "TRYING"
+    assert board.told(Check.INSTALLER_REFUSED) == 1
+    assert board.report.state is EcuState.IDLE
+    assert board.machine.load()["booted"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["write 1", "active 1"])
+def test_power_cuts_end_old_or_new(board: Board, bus: Bus, moment: str) -> None:
+    filename = board.site.assign()
+    if moment == "write 1":
+        bus.behave(signed="primary/app", cut=True)
+    assert board.live(lambda: moment in board.machine.load()["log"]) is None
+    bus.stop_rauc()
+    bus.behave(signed="primary/app")
+    bus.start_rauc()
+    at_rest(board, filename)
+
+
+def test_an_update_through_a_command(tmp_path: Path) -> None:
+    """The whole contract of a hook, in a dozen lines."""
+    machine, hook = Machine(tmp_path), tmp_path / "hook.py"
+    code = """
+    import hashlib, pathlib, sys
+    sys.path.insert(0, ROOT)
+    from tests.peers.rauc_service import Machine
+    machine, (verb, *rest) = Machine(pathlib.Path(__file__).parent), sys.argv[1:]
+    state, slot = machine.load(), int(rest[0]) if rest else 0
+    there = pathlib.Path(__file__).parent / f"partition{slot}"
+    if verb == "running":
+        print(state["booted"])
+    elif verb == "write":
+        there.write_bytes(pathlib.Path(rest[1]).read_bytes())
+    if verb in ("write", "check"):
+        sys.exit(hashlib.sha256(there.read_bytes()).hexdigest() != rest[-2])
+    if verb == "activate":
+        state["order"] = [slot, 1 - slot]
+    if verb in ("activate", "good", "bad"):
+        state["tries"][slot] = 0 if verb == "bad" else 3
+        state["log"].append(f"{verb} {slot}")
+        machine.save(state)
+    """
+    hook.write_text(textwrap.dedent(code).replace("ROOT", repr(str(Path(__file__).parents[2]))))
+    for site in sites(tmp_path / "site"):
+        command = f"command = ['{sys.executable}', '{hook}']"
+        board = Board(site, machine, f"[installer]\nkind = 'command'\n{command}")
+        filename = site.assign()
+        assert board.live() == "DONE"
+        assert machine.load()["log"] == ["good 0", "activate 1", "boot 1", "good 1"]
+        assert (tmp_path / "partition1").read_bytes() == (site.folder / "slots/slot1.bin").read_bytes()
+        assert board.report.image.filename == filename
