@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import board, codec, firmware, idle, isotp, metadata, poll, sizes
+from bench import board, codec, firmware, idle, isotp, metadata, poll, sizes, socketcan
 from bench.figures import BUILD, Row, unmet
 
 MODULES: dict[str, Callable[[], list[Row]]] = {
@@ -23,6 +23,7 @@ MODULES: dict[str, Callable[[], list[Row]]] = {
     "metadata": metadata.rows,
     "sizes": sizes.rows,
     "isotp": isotp.rows,
+    "socketcan": socketcan.rows,
     "poll": poll.rows,
     "board": board.rows,
     "idle": idle.rows,

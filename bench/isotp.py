@@ -35,7 +35,7 @@ from uptane.link.isotp_values import (
     Tick,
 )
 from uptane.moments import Instant
-from uptane.shell.can_port import CanSettings, open_can_port
+from uptane.shell.can_port import CanPort, CanSettings, open_can_port
 
 MESSAGE = bytes(at * 167 & 0xFF for at in range(4_095))  # no long runs of equal bits, no pattern that is never stuffed
 BLOCK_SIZE = 64
@@ -159,11 +159,9 @@ class Group(NamedTuple):
 class Node:
     """Our port and machine, and the loop that a shell would have."""
 
-    def __init__(self, group: Group, own: int, *, fd: bool, paced: bool) -> None:
-        options = {"port": group.port}
-        settings = CanSettings("udp_multicast", group.address, fd=fd, paced=paced, options=options)
-        self.port = open_can_port(settings, own)
-        descriptor = self.port.fileno()
+    def __init__(self, port: CanPort, own: int, *, fd: bool) -> None:
+        self.port = port
+        descriptor = port.fileno()
         assert descriptor is not None
         self._descriptor = descriptor
         self._machine = IsoTp(own, SETTINGS[fd])
@@ -215,9 +213,16 @@ class Transfer(NamedTuple):
     paced: bool
 
 
+def our_node(what: Transfer, own: int) -> Node:
+    """Ours on the bus of a transfer."""
+    options = {"port": what.group.port}
+    settings = CanSettings("udp_multicast", what.group.address, fd=what.fd, paced=what.paced, options=options)
+    return Node(open_can_port(settings, own), own, fd=what.fd)
+
+
 def our_receiver(link: Connection, what: Transfer) -> None:
     """A process that receives it."""
-    node = Node(what.group, OTHER, fd=what.fd, paced=what.paced)
+    node = our_node(what, OTHER)
     link.send("ready")
     while node.received < what.messages:
         node.turn()
@@ -251,7 +256,7 @@ class Sending(NamedTuple):
 
 def send_ours(link: Connection, what: Transfer) -> Sending:
     """Send it, until the receiver says that it has it all."""
-    node = Node(what.group, ONE, fd=what.fd, paced=what.paced)
+    node = our_node(what, ONE)
     start = time.perf_counter()
     for at in range(what.messages):
         node.send(OTHER)

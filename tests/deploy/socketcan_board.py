@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 from demo.images import ECUS, TELEMATICS, EcuOfDemo
-from demo.world import VEHICLE, World
-from director.shell.client import Client
-from tests.system.fleet import Fleet, Town, filename, wait_for
-from uptane.rpc.gen import director_pb2 as pb
+from demo.world import World
+from tests.system.fleet import Fleet, Town, wait_for
 
 CHANNELS = {"chassis": "vcan0", "backbone": "vcan1"}
 BUS = '[[bus]]\nname = "{name}"\ninterface = "socketcan"\nchannel = "{channel}"\nfd = {fd}\n'
@@ -56,14 +53,6 @@ class Vehicle(Fleet):
             self.crew.start(name, "primary", *words, "--progress", str(self.world.progress))
         else:
             self.crew.start(name, "secondary", *words)
-
-    def order(self, release: int, ecus: Iterable[EcuOfDemo] = ECUS, vehicle: str = VEHICLE) -> str:
-        """As the operator's command does it; another process would take its time to start here."""
-        chosen = [pb.Selection(ecu=ecu.name, image=filename(ecu, release)) for ecu in ecus]
-        identity = self.folder / "director" / "operators" / "operator"
-        with Client(identity, f"127.0.0.1:{self.world.ports['director']}") as client:
-            client.assign(pb.AssignRequest(vehicles=[vehicle], selections=chosen))
-        return ""
 
     def wait_until_said(self, text: str, *ecus: EcuOfDemo) -> None:
         """Wait until each of these ECUs has it in its log."""
