@@ -52,8 +52,11 @@ class Board:
         (self.root / "var/lib/dpkg/updates").mkdir()
         (self.root / "var/lib/dpkg/status").touch()
 
+    def command_of_dpkg(self, *words: str | Path) -> list[str]:
+        return ["dpkg", f"--root={self.root}", "--force-depends", "--force-script-chrootless", *map(str, words)]
+
     def dpkg(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        command = ["dpkg", f"--root={self.root}", "--force-depends", "--force-script-chrootless", *map(str, words)]
+        command = self.command_of_dpkg(*words)
         return subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL
         )
