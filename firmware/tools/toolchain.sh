@@ -40,6 +40,7 @@ look() {
     need fuzzer clang "$(sanitizers)"
     need emulator qemu-system-arm
     need keyring debian-archive-keyring
+    need "ip -V" iproute2 # tests/deploy: interfaces in a kernel that has CAN
     need "dbus-daemon --version" dbus # tests/deploy: a Primary's own image by RAUC
     need "rauc --version" rauc
     need "mksquashfs -version" squashfs-tools
