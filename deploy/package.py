@@ -147,6 +147,8 @@ def _files(order: Order, deploy: Path, tree: Path, epoch: int) -> None:
     _write(command, _filled(order, (deploy / "debian" / "command").read_text(encoding="utf-8")), _EXECUTABLE)
     examples = tree / "usr" / "share" / "doc" / order.name / "examples"
     shutil.copytree(deploy / "network", examples / "network")
+    drop_in = (deploy / "systemd" / "tpm.conf").read_text(encoding="utf-8")
+    _write(examples / "systemd" / "tpm.conf", _filled(order, drop_in))
     shutil.copy(deploy / "debian" / "copyright", examples.parent)
     _write_changelog(order, examples.parent / "changelog.gz", epoch)
 

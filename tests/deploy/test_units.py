@@ -55,6 +55,33 @@ def test_the_sandbox_is_as_tight_as_it_was(root: Path, unit: Path) -> None:
     assert float(found[1]) <= EXPOSURE_MAX[unit.stem], ran.stdout
 
 
+@needs_systemd
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
+def test_the_drop_in_for_a_tpm_opens_one_device_and_nothing_else(root: Path, unit: Path) -> None:
+    text = (DEPLOY / "systemd/tpm.conf").read_text()
+    text = text.replace("@PACKAGE@", unit.stem).replace("@ROLE@", unit.stem.removeprefix("marque-"))
+    drop_in = root / f"etc/systemd/system/{unit.name}.d/tpm.conf"
+    drop_in.parent.mkdir(parents=True)
+
+    def told(verb: str, lines: str, *options: str) -> str:
+        drop_in.write_text(lines)
+        command = ["systemd-analyze", verb, *options, f"--root={root}", unit.name]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return ran.stdout + ran.stderr
+
+    verify = ("--man=no", "--recursive-errors=no")
+    assert "tpm.conf" not in told("verify", text, *verify)
+    assert "tpm.conf" in told("verify", text.replace("DeviceAllow", "DeviceAllowed"), *verify), "it is read"
+    assert re.findall(r"^(DeviceAllow|DevicePolicy)=(.*)$", text + unit.read_text(), re.MULTILINE) == [
+        ("DeviceAllow", "/dev/tpmrm0 rw"),
+        ("DevicePolicy", "closed"),
+    ]
+    security = told("security", text, "--offline=yes", "--no-pager")
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", security)
+    assert found is not None
+    assert float(found[1]) <= EXPOSURE_MAX[unit.stem] + 0.5, security
+
+
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
 def test_a_service_is_watched_never_given_up_and_its_own_user(unit: Path) -> None:
     text = unit.read_text()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,11 @@ import pytest
 
 from primary.shell.config import load as load_primary
 from secondary.shell.config import load as load_secondary
+from tests.deploy.soft_token import SoftTokens
+from tests.deploy.soft_token import why_not as no_token
 from tests.shell.director_process import Town, describe, found, town
 from tests.shell.repository_process import ROOT, secret_file
+from uptane.model.signed import Scheme
 from uptane.shell import keys
 from uptane.shell.key_text import as_text
 
@@ -45,6 +50,19 @@ class Board:
     def run(self, verb: str, *words: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", self.role, verb, "--config", str(self.settings), *map(str, words)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Be this ECU meanwhile."""
+        command = [sys.executable, "-m", self.role, "run", "--config", str(self.settings)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            assert "is ready" in process.stdout.readline()
+            yield
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
 
     def answer(self, verb: str, *words: object, status: int = 0) -> Any:
         ran = self.run(verb, *words, "--json")
@@ -164,6 +182,56 @@ def test_a_doctor_beside_running_servers_and_without_one(garage: Garage) -> None
         assert "is the clock right" in wrong["remedy"]
     finally:
         strange.write_bytes(before)
+
+
+@pytest.mark.skipif(no_token() is not None, reason=str(no_token()))
+@pytest.mark.parametrize("own", [Scheme.P256, Scheme.ED25519])
+def test_a_primary_and_a_secondary_with_keys_in_tokens(
+    garage: Garage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: Scheme
+) -> None:
+    """Real processes: the Director knows both by keys that are nowhere but in their tokens, and has them update."""
+    tokens = SoftTokens(tmp_path / "softhsm", monkeypatch)
+    brakes = Scheme.ED25519 if own is Scheme.P256 else Scheme.P256
+    vin = f"TOKEN-{own.value}"
+    gateway, brake = Board.made("primary", tmp_path / "gw"), Board.made("secondary", tmp_path / "brake")
+    text = _vehicle_of_two(garage.town, vin)
+    for board, hardware, scheme in ((gateway, "gw-hw", own), (brake, "brake-hw", brakes)):
+        tokens.make(board.folder.name)
+        board.settings.write_text(board.settings.read_text() + tokens.table(board.folder.name, scheme))
+        key = board.answer("enrol")["public_key"]
+        assert key.startswith(f"{scheme.value} ")
+        text = text.replace(f'hardware = "{hardware}"\n', f'hardware = "{hardware}"\npublic_key = "{key}"\n')
+    file = garage.town.folder / f"{vin}.toml"
+    file.write_text(text)
+    assert garage.town.cli("enrol", file)["enrolled"] == [vin]
+    out = tmp_path / "out"
+    garage.town.cli("provision", file, "--out", out, "--request", gateway.answer("enrol")["request"])
+    for board in (gateway, brake):
+        board.answer("enrol", "--from", out / board.folder.name)
+        assert not (board.folder / "keys/ecu.pem").exists()
+    (gateway.folder / "gate").write_text("parked yes\nminutes 30\nconsent any\n")
+    (brake.folder / "interlock").write_text("safe")
+    release = f"oem/brake-{own.value}"
+    garage.town.publish(release, "brake-hw", 2)
+    with brake.running():
+        assert gateway.answer("once")["result"] == "IDLE"
+        garage.town.cli("assign", f"brake={release}", "--vehicle", vin)
+        assert gateway.answer("once")["result"] == "DONE"
+    status = garage.town.status(vin, "brake")
+    assert status["reported"]["filename"] == release
+    assert status["reported"] == status["assigned"]
+    tokens.unplug()
+    assert "token" in gateway.run("once").stderr
+    assert gateway.run("once").returncode == 69
+
+
+def _vehicle_of_two(of: Town, vin: str) -> str:
+    """The usual vehicle without its camera, on a bus of its own."""
+    buses, primary, brake, _ = describe(of, vin).read_text().split("[[ecu]]")
+    chassis = buses[: buses.rindex("[[bus]]")]
+    group = ".".join(["239", *(str(random.randrange(1, 255)) for _ in range(3))])
+    chassis = chassis.replace("239.10.10.10", group).replace("30001", str(random.randrange(20_000, 60_000)))
+    return f"{chassis}[[ecu]]{primary}[[ecu]]{brake}"
 
 
 def test_an_exchanged_board_brings_its_key_too(garage: Garage, tmp_path: Path) -> None:
