@@ -2,7 +2,7 @@
 
 The same ISO-TP machines and port on both sides of a transfer, only the interface differs. What an idle ECU costs is
 measured on buses that other nodes fill to LOAD_PERCENT, and beside it on silent ones; the servers run in the same
-kernel, which has one processor. Its processor time is that of this machine, each wakeup dearer than on real hardware.
+kernel, which has one processor and counts its time in ticks of 10 ms; a wakeup there is dearer than on real hardware.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LOAD_PERCENT = 50
 POLL_S = 30  # what the Director asks of the vehicle meanwhile; a fleet polls every few minutes
 IDLE_S = 60.0
 REST_S = 5.0
-LEAST_MS = 0.01  # who was not woken at all took none, which has no ratio
+LEAST_MS = 10.0  # that kernel counts in ticks; who was not woken at all has no ratio
 RESIDENT_MB_MAX = {"telematics": 60, "brake": 40, "camera": 40}
 ECUS = {
     "telematics": "a Primary with 3 Secondaries",
