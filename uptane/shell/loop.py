@@ -125,15 +125,31 @@ class Loop(Generic[EventT, EffectT]):
             SignerFailure: the token with the key does not answer; whoever starts the process next may have it.
         """
         try:
-            while not self._stopping:
-                self._wait()
-                self._round()
+            with self._woken_by_signals():
+                while not self._stopping:
+                    self._wait()
+                    self._round()
         except SignerFailure:
             raise
         except Exception:
             log.critical("stopped by a bug", exc_info=True)
             return 70
         return 0
+
+    @contextlib.contextmanager
+    def _woken_by_signals(self) -> Iterator[None]:
+        """End the present select() at a signal, whichever thread it hits, and if it comes just before select() begins.
+
+        Python runs a signal's handler when its main thread goes on, which is not soon if nothing else happens.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.set_wakeup_fd(self._wake_out.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
 
     def _round(self) -> None:
         for source in self._sources:

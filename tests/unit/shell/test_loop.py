@@ -214,6 +214,29 @@ def test_a_signal_stops_the_loop_and_its_handler_is_put_back() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_a_signal_that_hits_another_thread_wakes_the_loop_at_once() -> None:
+    """So does one that comes just before select() begins, which cannot be timed from outside."""
+    bench = Stopped(Recorder())
+    never = threading.Event()
+
+    def hit_oneself() -> None:
+        never.wait(0.2)  # the loop has nothing to do by then
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    late = threading.Timer(10, bench.loop.stop)
+    hits = threading.Thread(target=hit_oneself)
+    with stopped_by_signals(bench.loop.stop):
+        late.start()
+        hits.start()
+        assert bench.run() == 0
+        in_time = late.is_alive()
+    late.cancel()
+    for each in (hits, late):
+        each.join()
+    assert in_time
+    assert signal.set_wakeup_fd(-1) == -1, "put back"
+
+
 def test_a_worker_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uptane.shell.loop.WORKERS_STOP_S", 0.01)
     gate = threading.Event()
