@@ -66,16 +66,20 @@ def kernel() -> Path | None:
 
 
 def _fetched() -> Path | None:
-    if (FOLDER / "usr/bin/linux.uml").is_file():
-        return FOLDER
+    fetch, lists = ("apt-get", "download", PACKAGE), ("apt-get", "update")
+    unpack = ("sh", "-c", f"rm -rf new && dpkg -x {PACKAGE}_*.deb new && mv new/usr usr")  # all of it, or nothing
+    for commands in ((fetch, unpack), (lists, fetch, unpack)):  # a machine may have no package lists yet, or old ones
+        if (FOLDER / "usr/bin/linux.uml").is_file() or all(map(_works, commands)):
+            return FOLDER
+    return None
+
+
+def _works(command: tuple[str, ...]) -> bool:
     try:
-        for command in (("apt-get", "download", PACKAGE), ("sh", "-c", f"dpkg -x {PACKAGE}_*.deb .")):
-            subprocess.run(
-                command, cwd=FOLDER, check=True, capture_output=True, timeout=FETCH_S, stdin=subprocess.DEVNULL
-            )
+        subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, timeout=FETCH_S, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):
-        return None
-    return FOLDER if (FOLDER / "usr/bin/linux.uml").is_file() else None
+        return False
+    return True
 
 
 def run_tests(root: Path, tmp: Path, inside: Path, *, without: Path | None = None, seconds: int) -> str:
