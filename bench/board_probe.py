@@ -146,7 +146,11 @@ def start(command: Sequence[str], bus: str, until: str, seconds: float) -> dict[
                         found.setdefault(name, passed)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=STOP_S)
+            try:
+                process.communicate(timeout=STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
     return found
 
 
