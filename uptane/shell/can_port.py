@@ -271,7 +271,10 @@ class CanPort:
         self._wake_ns = now_ns + RETRY_NS
         self._full_since_ns = self._full_since_ns or now_ns
         if now_ns - self._full_since_ns > STUCK_NS:
-            raise LinkFailure(f"CAN {self._name()}: takes no frames; bus off, or no other node to acknowledge them")
+            raise LinkFailure(
+                f"CAN {self._name()}: takes no frames; bus off, or no other node to acknowledge them: "
+                "its power, the bit rate, wiring, termination"
+            )
 
 
 def open_can_port(
