@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from primary.needs import Blob, Place
+from sim.bootloader import Bootloader
 from sim.can_bus import CanBus
 from sim.dice import stream
 from sim.disk import Disk
@@ -21,6 +22,7 @@ from sim.secondary_node import Board, SecondaryNode
 from sim.secondary_node import Surroundings as SecondarySurroundings
 from sim.storage import Blobs, Records
 from sim.vehicle import Around, SimVehicle
+from sim.verbs import Verb
 from uptane.link.bus_time import BusSpeed
 
 CLOCK_PPM: Final = (0, 0, -200, 150, 4_000, -15_000)  # crystals, and oscillators of cheap controllers
@@ -30,7 +32,8 @@ CLOCK_PPM: Final = (0, 0, -200, 150, 4_000, -15_000)  # crystals, and oscillator
 class Garage:
     """What building takes: the servers' word, the stage, the way to the servers, and the seed.
 
-    `maker`: of Secondaries whose core is the C core. Without one, such ECUs are like the others.
+    `maker`: of Secondaries whose core is the C core. Without one, such ECUs are like the others. `falls_back`: how
+    often a bootloader, which keeps each Primary's slots, cannot boot a new one; None: there is no bootloader.
     """
 
     founded: Founded
@@ -38,6 +41,7 @@ class Garage:
     servers: Servers
     seed: int
     maker: Maker | None = None
+    falls_back: float | None = None
 
     def build(self, plan: VehiclePlan) -> SimVehicle:
         """A vehicle without power, as it leaves the factory."""
@@ -63,7 +67,7 @@ class Garage:
         dice = stream(self.seed, name)
         disk = Disk()
         records = Records(dice, disk=disk, born=self.founded.primary_records(plan.vehicle))
-        computer = Computer(disk, records, Blobs(dice, disk=disk))
+        computer = Computer(disk, records, Blobs(dice, disk=disk), self._bootloader(name))
         computer.blobs.install(Blob(Place.SLOT_0), factory_octets(plan.primary))
         jitter = stream(self.seed, f"{name} jitter")
         means = self.founded.means(plan.vehicle, lambda most: jitter.randint(0, most))
@@ -77,6 +81,13 @@ class Garage:
             servers=self.servers,
             ppm=dice.choice(CLOCK_PPM),
         )
+
+    def _bootloader(self, name: str) -> Bootloader | None:
+        if self.falls_back is None:
+            return None
+        clock, trace = self.stage.clock, self.stage.trace
+        dice = stream(self.seed, f"{name} bootloader")
+        return Bootloader(dice, self.falls_back, lambda text: trace.say(clock.now_ns, name, Verb.NOTE.value, text))
 
     def _secondary(self, plan: VehiclePlan, ecu: EcuPlan, bus: CanBus, around: Around) -> SecondaryNode:
         name = node_name(plan, ecu.ecu)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from primary.buses import OnBus, SendOn
@@ -13,15 +13,18 @@ from primary.means import Means
 from primary.needs import (
     Attest,
     Blob,
+    CheckSlot,
     Damaged,
     EraseBlob,
     FetchBlock,
     FetchMetadata,
     Forget,
     FreeSpace,
+    InstallSlot,
     ListCache,
     Load,
     LookAtVehicle,
+    MarkSlot,
     Measure,
     Names,
     Note,
@@ -29,6 +32,7 @@ from primary.needs import (
     Poll,
     ReadBlob,
     Restart,
+    RunningSlot,
     Save,
     SelfTest,
     VehicleState,
@@ -36,6 +40,7 @@ from primary.needs import (
 )
 from primary.primary import CycleEnded, Done, Pace, Primary, Start, Stopped
 from primary.state import INSTALLED
+from sim.bootloader import Bootloader
 from sim.can_bus import CanBus
 from sim.can_controller import Controller
 from sim.clock import NS_PER_MS
@@ -63,6 +68,7 @@ FAST: Final = IsoTpSettings(64, fd=True, brs=True)
 
 _SAVE_NS: Final = 4 * NS_PER_MS
 _WRITE_NS: Final = 1 * NS_PER_MS
+_INSTALL_NS: Final = 900 * NS_PER_MS
 _READ_NS: Final = NS_PER_MS // 10
 
 _ENDS: Final = (Result.DONE, Result.ROLLED_BACK)
@@ -91,11 +97,12 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Computer:
-    """What of a Primary outlives its power, all on one disk."""
+    """What of a Primary outlives its power, all on one disk; `bootloader`: who chooses the slot, if not its record."""
 
     disk: Disk
     records: Records
     blobs: Blobs
+    bootloader: Bootloader | None = None
 
 
 class PrimaryNode(Node):
@@ -118,6 +125,7 @@ class PrimaryNode(Node):
         self.disk = computer.disk
         self.records = computer.records
         self.blobs = computer.blobs
+        self.bootloader = computer.bootloader
         self.latest: CycleEnded | None = None
         self.cycles = 0
         self.updates = 0
@@ -144,8 +152,11 @@ class PrimaryNode(Node):
     def boot(self) -> None:
         """A new machine, which begins with what is durable."""
         self.latest = None
+        if self.bootloader is not None:
+            self.bootloader.boot()
         settings = {bus: FAST if bus == FD_BUS else IsoTpSettings() for bus in self._cans}
-        self.machine = Primary(self.means, Pace(poll_s=POLL_S), settings)
+        means = replace(self.means, bootloader=self.bootloader is not None)
+        self.machine = Primary(means, Pace(poll_s=POLL_S), settings)
         for controller in self._cans.values():
             controller.listening = True
         self._say_what_runs()
@@ -164,6 +175,8 @@ class PrimaryNode(Node):
         need = during.need if isinstance(during, Perform) else None
         self.records.cut(need if isinstance(need, Save | Forget) else None)
         self.records.faults = RecordFaults()
+        if self.bootloader is not None:
+            self.bootloader.cut(need)
         self.blobs.cut(need if isinstance(need, WriteBlob | EraseBlob) else None)
         self.reset_links()
 
@@ -213,6 +226,7 @@ class PrimaryNode(Node):
             self.restart(BOOT_NS)
             return
         if isinstance(need, _REMOTE):
+            self._check_what_runs()
             life = self.life
 
             def answered(answer: object) -> None:
@@ -230,6 +244,11 @@ class PrimaryNode(Node):
             self.say(Verb.FULL, f"{brief(need)}: {failure}")
             answer = failure
         self.later(_takes_ns(need), lambda: self.give(Done(ticket, answer)))
+
+    def _check_what_runs(self) -> None:
+        """Nothing is said of slots to anybody before the record is what the bootloader has booted."""
+        if self.bootloader is not None and (octets := self.records.peek(INSTALLED)) is not None:
+            assert record.load(octets).running == self.bootloader.running, "speaks for software that does not run"
 
     def _tested(self, ticket: int) -> None:
         passed = self._around.passes(self.ecu)
@@ -253,6 +272,9 @@ class PrimaryNode(Node):
                 return self.records.names(prefix)
             case Damaged():
                 return self.records.damaged()
+            case RunningSlot() | InstallSlot() | CheckSlot() | MarkSlot():
+                assert self.bootloader is not None, "only asked where a bootloader keeps the slots"
+                return self.bootloader.meet(need)
             case LookAtVehicle():
                 return self._around.state()
             case WriteBlob(blob=blob, offset=offset, octets=octets):
@@ -278,6 +300,8 @@ def _named(blob: Blob) -> str:
 
 
 def _takes_ns(need: object) -> int:
-    if isinstance(need, Save | Forget):
+    if isinstance(need, Save | Forget | MarkSlot):
         return _SAVE_NS
+    if isinstance(need, InstallSlot):
+        return _INSTALL_NS
     return _WRITE_NS if isinstance(need, WriteBlob | EraseBlob) else _READ_NS

@@ -48,13 +48,14 @@ def run(
     until: int | None = None,
     trace: Trace | None = None,
     maker: Maker | None = None,
+    falls_back: float | None = None,
 ) -> Outcome:
     """Play `plan`, but for the faults and acts numbered in `without`, as far as line `until` of the trace.
 
-    `maker` makes the ECUs whose core is the C core; without one, they are like the others.
+    `maker` makes the ECUs whose core is the C core; without one, they are like the others. `falls_back` as in Garage.
     """
     trace = trace or Trace(plan.seed)
-    world = World(plan, trace, without=without, maker=maker)
+    world = World(plan, trace, without=without, maker=maker, falls_back=falls_back)
     violations: tuple[Violation, ...] = ()
     converged_s = 0
     try:

@@ -37,10 +37,16 @@ POLL_S: Final = 6  # a vehicle asks more often than a fleet's would, so that a r
 
 
 class World:
-    """See the module. `without` are the numbers of faults and acts that are left out; `maker` is as in Garage."""
+    """See the module. `without`: the numbers of faults and acts that are left out; the others are as in Garage."""
 
     def __init__(
-        self, plan: Plan, trace: Trace, *, without: frozenset[int] = frozenset(), maker: Maker | None = None
+        self,
+        plan: Plan,
+        trace: Trace,
+        *,
+        without: frozenset[int] = frozenset(),
+        maker: Maker | None = None,
+        falls_back: float | None = None,
     ) -> None:
         self.plan = plan
         self.trace = trace
@@ -53,7 +59,7 @@ class World:
         self.checkers = Checkers(self.servers.director.records.vehicles.get)
         self.checkers.founded(self.servers.director, self.servers.image)
         stage = Stage(self.clock, trace, self)
-        garage = Garage(self.servers, stage, self, plan.seed, maker)
+        garage = Garage(self.servers, stage, self, plan.seed, maker, falls_back)
         self.vehicles: dict[str, SimVehicle] = {short(each): garage.build(each) for each in plan.vehicles}
         self.operators = Operators(self.servers, self.vehicles, garage, plan.image_length)
         self.injector = Injector(self, stream(plan.seed, "faults"))
@@ -106,6 +112,9 @@ class World:
         """Nothing fails any more; people mend what people mend."""
         self.say("faults", Verb.CALM, "")
         self.injector.calm()
+        for vehicle in self.vehicles.values():
+            if vehicle.primary.bootloader is not None:
+                vehicle.primary.bootloader.calm()
         self.operators.calm()
 
     # ------------------------------------------------------------------------------------------------- what is told
