@@ -23,8 +23,8 @@ from primary.shell.can import BusSource
 from primary.shell.config import Config
 from primary.shell.files import Blobs
 from primary.shell.gate_file import read_gate
-from primary.shell.installer import Kind, open_installer
-from primary.shell.installing import Installing
+from primary.shell.installer import Kind
+from primary.shell.installing import Installing, open_installer
 from primary.shell.provision import floor, provision, secret
 from primary.shell.self_test import SelfTestHook
 from primary.shell.servers import Servers

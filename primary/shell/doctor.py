@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from primary.needs import Reason
 from primary.shell.config import Config, Server
 from primary.shell.gate_file import read_gate
-from primary.shell.installer import look_at_installer
+from primary.shell.installing import look_at_installer
 from primary.shell.probe import greeted
 from primary.shell.seen import seen
 from primary.shell.status import described

@@ -7,7 +7,6 @@ INSTALLER_DOWN when it does not do as it is told; either text says what to do, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Final, Protocol
 from primary.needs import Mark
 from uptane.errors import Check, Rejected
 from uptane.model.reports import InstalledImage
-from uptane.shell.checkup import Finding, bad, good
 from uptane.shell.settings import Section
 
 TIMEOUT_S: Final = 1_800
@@ -107,21 +105,6 @@ def installer_setting(section: Section) -> InstallerSettings:
     return settings
 
 
-def open_installer(settings: InstallerSettings, notes: Path) -> Installer | None:
-    """The installer; None for this process's own files. `notes`: a folder for what it must remember."""
-    match settings.kind:
-        case Kind.DIRECTORY:
-            return None
-        case Kind.RAUC:
-            from primary.shell.installer_rauc import Rauc  # noqa: PLC0415  (loads D-Bus)
-
-            return Rauc(settings, notes)
-        case Kind.COMMAND:
-            from primary.shell.installer_command import Hook  # noqa: PLC0415  (loads what starts processes)
-
-            return Hook(settings)
-
-
 def refused(text: str) -> Rejected:
     """The installer has said no to an image or a slot."""
     return Rejected(Check.INSTALLER_REFUSED, bounded(text))
@@ -136,14 +119,3 @@ def bounded(text: str) -> str:
     """What others say, on one line and not for ever."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text[: 4 * TEXT_MAX]).split())
     return line if len(line) <= TEXT_MAX else line[: TEXT_MAX - 3] + "..."
-
-
-def look_at_installer(settings: InstallerSettings, notes: Path) -> Iterator[Finding]:
-    """For the doctor: whether it answers, and what runs. Nothing is changed."""
-    installer = open_installer(settings, notes)
-    if installer is None:
-        return
-    try:
-        yield good("installer", f"{settings.kind.value}: slot {installer.running()} runs")
-    except Rejected as refusal:
-        yield bad("installer", str(refusal), "[installer] in the settings; docs/integrating.md, section 3")

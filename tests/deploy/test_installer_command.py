@@ -13,8 +13,9 @@ import pytest
 
 from primary.needs import Mark
 from primary.shell import hook
-from primary.shell.installer import TEXT_MAX, InstallerSettings, Kind, open_installer
+from primary.shell.installer import TEXT_MAX, InstallerSettings, Kind
 from primary.shell.installer_command import Hook
+from primary.shell.installing import open_installer
 from uptane.errors import Check, Rejected
 from uptane.model.ids import Filename
 from uptane.model.reports import InstalledImage
