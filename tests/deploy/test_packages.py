@@ -270,7 +270,7 @@ def test_a_token_is_used_with_debians_pykcs11_and_without_it_the_command_says_so
     settings = tmp_path / "secondary.toml"
     (tmp_path / "ecu").mkdir()
     settings.write_text(f'provisioned = "{tmp_path}/ecu"\n' + tokens.table("brake"))
-    command = [*board.program("secondary"), "enrol", "--config", settings, "--json"]
+    command = [*board.program("secondary"), "enrol", "--config", str(settings), "--json"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["public_key"].startswith("ed25519 ")

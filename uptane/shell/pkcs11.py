@@ -5,7 +5,6 @@ PyKCS11 is loaded when a token is asked for and not before: a board without one 
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,12 +110,13 @@ class _PyKcs11(Protocol):
 
 def _py_kcs11() -> _PyKcs11:
     try:
-        return cast("_PyKcs11", importlib.import_module("PyKCS11"))
+        import PyKCS11  # noqa: PLC0415  (a board without a token need not have it)
     except ImportError as error:
         raise TokenRefused(
             f"[token] is set, and PyKCS11 cannot be loaded ({error})",
             "apt-get install python3-pykcs11 (without the packages: pip install 'marque[token]')",
         ) from error
+    return cast("_PyKcs11", PyKCS11)
 
 
 class Token:

@@ -55,5 +55,8 @@ def _read(path: Path) -> tuple[bytes, int]:
     try:
         with path.open("rb") as file:
             return file.read(PEM_LENGTH_MAX), os.fstat(file.fileno()).st_mode
+    except PermissionError as error:
+        user = os.geteuid()
+        raise StorageFailure(f"{path}: may not be read by the user who runs this ({user}); chown it to them") from error
     except OSError as error:
         raise StorageFailure(f"{path} cannot be read: {error.strerror}") from error
