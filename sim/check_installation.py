@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from sim.issued import METADATA, Issued, Read, bundle_in
+from sim.primary_node import PrimaryNode
 from sim.rules import Rule
 from sim.truth import DIRECTOR, DIRECTOR_ROOT, IMAGE, TARGETS, EcuTruth
 from uptane.model.ids import TOP_TARGETS, Repository
@@ -128,10 +129,16 @@ def _without_word(truth: EcuTruth, old: Installation, new: Installation) -> Iter
         case _S.COMMITTED, _S.RELEASED if new.last_phase is not Phase.RELEASE:
             yield "without an order"
         case (_S.VOTED | _S.COMMITTED, _S.IDLE) if new.last_phase is not Phase.ROLL_BACK:
-            if new.outcome is not Outcome.UNBOOTABLE or old.boots < BOOTS_MAX:
+            if new.outcome is not Outcome.UNBOOTABLE or (old.boots < BOOTS_MAX and not _fell_back(truth, new)):
                 yield f"by itself, after {old.boots} boots that did not come up"
         case (_S.VOTED | _S.COMMITTED, _S.VOTED | _S.COMMITTED) if new.boots > BOOTS_MAX:
             yield f"for the {new.boots}th time though it does not come up"
+
+
+def _fell_back(truth: EcuTruth, new: Installation) -> bool:
+    """Whether a bootloader has booted the old slot, and so decided."""
+    loader = truth.node.bootloader if isinstance(truth.node, PrimaryNode) else None
+    return loader is not None and loader.running == new.running == new.home
 
 
 # --------------------------------------------------------------------------------------------------- R3: bootable
