@@ -142,8 +142,12 @@ def _idle_rows(vehicle: Vehicle) -> list[Row]:
 def _load_rows(vehicle: Vehicle) -> list[Row]:
     """Beside a bus half full of frames for others; the other Secondaries stand still: this host is not 21 boards."""
     frames: list[int] = []
-    with _standing_still(vehicle):
-        used, seconds = _calm(vehicle, lambda: frames.append(_load(vehicle, CALM_S)))
+
+    def busy() -> None:
+        with _standing_still(vehicle):
+            frames.append(_load(vehicle, CALM_S))
+
+    used, seconds = _calm(vehicle, busy)
     percent = 100 * frames[-1] * FRAME_BITS / BITRATE / seconds
     where = f"bus {percent:.0f} % full, no kernel filter"
     return [
