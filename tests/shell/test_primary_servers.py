@@ -114,6 +114,8 @@ def site(authority: tls.Authority, tmp_path: Path) -> Iterator[Site]:
         "image": there,
         "certificate": tmp_path / "cert.pem",
         "certificate_key": tmp_path / "key.pem",
+        "token": None,
+        "installer": None,
     }.items():
         object.__setattr__(config, name, value)
     for name in (
