@@ -146,6 +146,15 @@ class Section:
         """Whether the key is there and was not taken."""
         return key in self._table
 
+    def refuse_provisioned(self, key: str) -> None:
+        """Refuse a key that does not come from the board's own file, where there is one.
+
+        What was provisioned is the service's, and root reads it too (`doctor`): it may not say what is loaded there.
+        """
+        above = self._above
+        if above is not None and key in self._table and not above.has(self._where(key)):
+            raise SettingsError(f"{self._file}: {self._where(key)} may not stand here; move it to {above.file}")
+
     def rest(self) -> dict[str, object]:
         """All keys that were not taken, for somebody else to judge."""
         rest, self._table = self._table, {}

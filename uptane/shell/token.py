@@ -33,6 +33,8 @@ def token_setting(top: Section) -> TokenSettings | None:
     if not top.has("token"):
         return None
     section = top.section("token")
+    for name in ("module", "pin"):
+        section.refuse_provisioned(name)
     module, pin = section.path("module"), section.path("pin")
     labels = [section.text(name) for name in ("token", "key")]
     for name, label in zip(("token", "key"), labels, strict=True):

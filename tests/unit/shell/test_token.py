@@ -23,7 +23,7 @@ from uptane.crypto import valid
 from uptane.errors import SignerFailure
 from uptane.model.signed import Scheme
 from uptane.shell.pkcs11 import TokenRefused, TokenSettings
-from uptane.shell.settings import SettingsError, read
+from uptane.shell.settings import SettingsError, read, read_board
 from uptane.shell.token import TokenSigner, own_token_key, token_setting
 
 MESSAGE = b"MARQUE-1\0" + bytes(64)
@@ -72,6 +72,21 @@ def test_a_whole_table_with_and_without_a_scheme(tmp_path: Path) -> None:
 def test_a_table_with_something_wrong(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(SettingsError, match=told):
         setting(tmp_path, text)
+
+
+def test_a_board_takes_no_module_from_what_was_provisioned(tmp_path: Path) -> None:
+    """It belongs to the service's user; a doctor that root runs would load it."""
+    board, below = tmp_path / "primary.toml", tmp_path / "ecu"
+    below.mkdir()
+    board.write_text(f'provisioned = "{below}"\n' + TABLE)
+    (below / "config.toml").write_text("vehicle = 'V'\n")
+    assert token_setting(read_board(board)) is not None
+    for name in ("module", "pin"):
+        line = next(line for line in TABLE.splitlines() if line.startswith(name))
+        board.write_text(f'provisioned = "{below}"\n' + TABLE.replace(line, ""))
+        (below / "config.toml").write_text(f"[token]\n{line}\n")
+        with pytest.raises(SettingsError, match=rf"config.toml: token.{name} may not stand here; move it to .*primary"):
+            token_setting(read_board(board))
 
 
 # ------------------------------------------------------------------------------------------------------ another token
