@@ -64,17 +64,17 @@ class Resident(NamedTuple):
 
 def snapshot(pid: int, state: Path | None = None) -> Snapshot:
     """The counters of a process as they stand; `state` is the folder of its records."""
-    cpu_ns = wakeups = preempted = 0
+    cpu_s, wakeups, preempted = 0.0, 0, 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
-            cpu_ns += int((task / "schedstat").read_text().split()[0])
+            cpu_s += _cpu_s(task)
             fields = _fields(task / "status")
             wakeups += int(fields["voluntary_ctxt_switches"])
             preempted += int(fields["nonvoluntary_ctxt_switches"])
     written = None
     with suppress(OSError):
         written = int(_fields(Path(f"/proc/{pid}/io"))["write_bytes"])
-    return Snapshot(cpu_ns * NS_S, wakeups, preempted, written, records(state) if state else 0)
+    return Snapshot(cpu_s, wakeups, preempted, written, records(state) if state else 0)
 
 
 def resident(pid: int) -> Resident:
@@ -185,6 +185,15 @@ def load(interface: str, percent: float, bitrate: int, seconds: float) -> dict[s
                     refused += 1
             time.sleep(BURST_S)
     return {"frames": sent, "refused": refused, "percent": 100 * sent * frame_s / seconds}
+
+
+def _cpu_s(task: Path) -> float:
+    """Processor time of a thread: to the nanosecond, or in ticks where the kernel does not count finer."""
+    try:
+        return int((task / "schedstat").read_text().split(maxsplit=1)[0]) * NS_S
+    except FileNotFoundError:
+        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _fields(file: Path) -> dict[str, str]:
