@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -263,6 +264,20 @@ def test_power_that_fails_just_after_the_bootloader_has_done_it(world: World, mo
     world.run(lambda: moment in loader(world).log)
     world.cut(vehicle=True)
     at_rest(world)
+
+
+def test_what_new_software_writes_the_old_one_reads(world: World) -> None:
+    """Until release the old one may be booted at any moment: it has to know each record's format."""
+    run_until(world, EcuState.COMMITTED)
+    written = [octets for octets in world.records.values() if octets.startswith(b"{")]
+    assert len(written) >= 4
+    assert {json.loads(octets)["format"] for octets in written} == {1}
+    newer = json.loads(world.records["installed/own"]) | {"format": 2}
+    world.records["installed/own"] = json.dumps(newer).encode()
+    world.machine = None
+    polls = len(world.director.polls)
+    assert isinstance(world.run(), StorageFailure), "guessed what it cannot read"
+    assert len(world.director.polls) == polls
 
 
 def test_a_note_says_what_was_found() -> None:
