@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import stat
 import threading
 import time
 from collections import deque
@@ -76,7 +77,8 @@ class Rauc:
     def install(self, slot: int, file: Path, image: InstalledImage) -> None:
         """Have RAUC install the bundle `file`, which it puts into the slot that is not booted."""
         try:
-            file.chmod(BUNDLE_MODE)
+            if stat.S_IMODE(file.stat().st_mode) != BUNDLE_MODE:  # the second time it is root's, and as it should be
+                file.chmod(BUNDLE_MODE)
         except OSError as error:
             raise down(f"{file}: {error.strerror}") from error
         with self._bus(self._settings.timeout_s) as bus:

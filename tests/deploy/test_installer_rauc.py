@@ -89,6 +89,21 @@ def test_the_same_again_changes_nothing_but_wear(bus: Bus, rauc: Rauc) -> None:
     assert bus.machine.boot() == 0
 
 
+def test_a_bundle_that_rauc_has_made_its_own_is_installed_again(
+    bus: Bus, rauc: Rauc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service is not root, and may not change the mode of what is root's."""
+    file, image = bundle(bus)
+    rauc.install(1, file, image)
+
+    def chmod(path: Path, mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted", str(path))
+
+    monkeypatch.setattr(Path, "chmod", chmod)
+    rauc.install(1, file, image)
+    rauc.check(1, image)
+
+
 def test_a_bundle_that_rauc_refuses(bus: Bus, rauc: Rauc) -> None:
     """Its own signature is one more check, and its words are passed on, to where they end."""
     file, image = bundle(bus, b"not signed by the fleet")
