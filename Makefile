@@ -26,11 +26,11 @@ ATTACKS_ARGS ?=
 DEB_ARGS ?=
 C_SOURCES = $(shell find firmware -name '*.[ch]' ! -name fw_codes.h | sort)
 
-.PHONY: help setup demo test check format firmware bench sim attacks generate lock wheel deb clean
+.PHONY: help setup demo test test-board check format firmware bench sim attacks generate lock wheel deb clean
 
 help: ## list these targets
 	@printf 'Marque: over-the-air updates for vehicles. Targets:\n\n'
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
 	@printf '\n  make demo IMAGES="brake=path body=path"   install your own images\n'
 	@printf '  make demo ATTACK=name                     replay an attack and see which check refuses it\n'
 	@printf '  make demo BRAKE=qemu                      the brake controller is the C firmware on an emulated Cortex-M3\n'
@@ -55,7 +55,7 @@ demo: $(READY) $(if $(filter qemu,$(BRAKE)),firmware) ## one update end to end, 
 # leaves a core idle for half of its time. At last, one by one, what uses every core by itself. The longest files come
 # first (tests/conftest.py). Each part says what it skipped.
 WAITING := $(wildcard $(addprefix tests/,board deploy peers shell system test_extras.py))
-PARALLEL := --dist loadfile --no-loadscope-reorder -m "not alone"
+PARALLEL := --dist loadfile --no-loadscope-reorder -m "not alone and not emulated"
 test: firmware ## every test
 	@mkdir -p "$(TMPDIR)"
 ifeq ($(strip $(PYTEST_ARGS)),)
@@ -67,6 +67,11 @@ ifeq ($(strip $(PYTEST_ARGS)),)
 else
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
+
+test-board: $(READY) ## an emulated arm64 board with Debian: packages, units, update, power cuts, the kernel's ISO-TP
+	@mkdir -p "$(TMPDIR)"
+	@tests/board/tools.sh
+	@$(BIN)/python -m pytest -s tests/board
 
 firmware: $(READY) ## the microcontroller's Secondary: for the emulated board, and for this machine's tests and fuzzers
 	@mkdir -p "$(TMPDIR)"

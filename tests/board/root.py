@@ -32,11 +32,11 @@ WORDS = "console=ttyAMA0 quiet loglevel=4 panic=-1 systemd.show_status=error net
 INIT = """#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
 for module in {modules}; do /bin/busybox insmod $module; done
-/bin/busybox mount -t ext4 -o noatime /dev/vda /root
-exec /bin/busybox switch_root /root ${{configure:-/sbin/init}}
+/bin/busybox mount -t ext4 -o noatime /dev/vda /new
+exec /bin/busybox switch_root /new ${{configure:-/sbin/init}}
 """
 CONFIGURE = f"""#!/bin/sh
-export PATH=/usr/sbin:/usr/bin DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C HOME=/root
+export PATH=/usr/sbin:/usr/bin DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C HOME=/
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs run /run
 dpkg="dpkg --force-unsafe-io --force-depends --configure"
 $dpkg base-passwd && $dpkg base-files libc6:arm64 mawk perl-base debianutils && $dpkg -a && depmod && echo {CONFIGURED}
@@ -181,7 +181,7 @@ def _initramfs(root: Path, version: str, busybox: Path) -> bytes:
     files = {f"lib/{path.name}": path.read_bytes() for path in modules}
     files["bin/busybox"] = busybox.read_bytes()
     files["init"] = INIT.format(modules=" ".join(f"/lib/{path.name}" for path in modules)).encode()
-    entries = [(name, 0o040755, b"") for name in ("bin", "dev", "lib", "root")]
+    entries = [(name, 0o040755, b"") for name in ("bin", "dev", "lib", "new")]
     entries += [(name, 0o100755, octets) for name, octets in files.items()]
     return b"".join(_entry(*entry) for entry in [*entries, ("TRAILER!!!", 0, b"")])
 

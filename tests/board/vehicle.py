@@ -72,10 +72,10 @@ path = "/etc/marque/interlock"
 """
 INSTALL = """
 set -e
-mkdir -p /root/packages; cd /root/packages
+mkdir -p /var/tmp/packages; cd /var/tmp/packages
 dd if=/dev/vdb bs=1M iflag=direct status=none | tar -x
 dpkg --force-unsafe-io -i ./*.deb && sync
-rm -r /root/packages
+rm -r /var/tmp/packages
 """
 NETWORK = """
 set -e
@@ -203,10 +203,12 @@ class Vehicle:
         assert self.machine.carried is not None
         carried = {name: octets for ecu in ECUS for name, octets in files_below(out / ecu).items()}
         write_carried(self.machine.carried, carried | self._settings())
-        self.machine.do("mkdir -p /root/stick; dd if=/dev/vdb bs=1M iflag=direct status=none | tar -x -C /root/stick")
-        self.machine.do("cp /root/stick/etc/* /etc/marque/; sync")
+        self.machine.do(
+            "mkdir -p /var/tmp/stick; dd if=/dev/vdb bs=1M iflag=direct status=none | tar -x -C /var/tmp/stick"
+        )
+        self.machine.do("cp /var/tmp/stick/etc/* /etc/marque/; sync")
         for ecu, role in ECUS.items():
-            self.machine.do(f"marque-{role} enrol --from /root/stick/{ecu}")
+            self.machine.do(f"marque-{role} enrol --from /var/tmp/stick/{ecu}")
 
     def _settings(self) -> dict[str, bytes]:
         # The certificates are for this machine's own names, and the board sees it under another.
