@@ -13,7 +13,7 @@ from primary.shell.config import load
 from primary.shell.process import explained, run_once, run_resident
 from primary.shell.progress import displays
 from primary.shell.status import described
-from uptane.shell.enrolment import as_owner_of
+from uptane.shell.enrolment import become_owner_of
 from uptane.shell.files import Store
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="for programs: one JSON obj
 @app.command()
 def run(config: ConfigFile, progress: ProgressFile = None) -> None:
     """Be this Primary until SIGTERM: poll, verify, download, hand on, activate together, report."""
+    become_owner_of(config)
     raise typer.Exit(run_resident(config, progress))
 
 
@@ -43,8 +44,8 @@ def once(config: ConfigFile = BOARD_FILE, progress: ProgressFile = None, *, as_j
 
     0 done or nothing to do, 3 rolled back, 4 waiting for the vehicle, 5 refused, 69 no server, 74 storage, 78 settings.
     """
-    with as_owner_of(config):
-        outcome = run_once(config, displays(progress, quiet=as_json))
+    become_owner_of(config)
+    outcome = run_once(config, displays(progress, quiet=as_json))
     finished = outcome.finished
     if as_json and finished is not None:
         typer.echo(json.dumps({"result": finished.result.name, "text": finished.text}))
@@ -109,7 +110,8 @@ def doctor(config: ConfigFile = BOARD_FILE, *, as_json: AsJson = False) -> None:
     from primary.shell.doctor import examine  # noqa: PLC0415  (loads certificates)
     from uptane.shell.checkup import Grade, report, worst  # noqa: PLC0415
 
-    with explained() as outcome, as_owner_of(config):
+    become_owner_of(config)
+    with explained() as outcome:
         findings = list(examine(load(config)))
         typer.echo(json.dumps([each.facts() for each in findings]) if as_json else report(findings))
         outcome.status = int(worst(findings) is Grade.BAD)

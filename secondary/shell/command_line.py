@@ -14,7 +14,7 @@ from secondary.shell.process import explained, run_ecu
 from secondary.shell.provision import found
 from secondary.shell.slots import Slots
 from secondary.shell.status import described
-from uptane.shell.enrolment import as_owner_of
+from uptane.shell.enrolment import become_owner_of
 from uptane.shell.files import Store
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="for programs: one JSON obj
 @app.command()
 def run(config: ConfigFile) -> None:
     """Be this ECU until SIGTERM: listen on its bus, verify, install, report."""
+    become_owner_of(config)
     raise typer.Exit(run_ecu(config))
 
 
@@ -92,7 +93,8 @@ def doctor(config: ConfigFile = BOARD_FILE, *, as_json: AsJson = False) -> None:
     from secondary.shell.doctor import examine  # noqa: PLC0415
     from uptane.shell.checkup import Grade, report, worst  # noqa: PLC0415
 
-    with explained() as outcome, as_owner_of(config):
+    become_owner_of(config)
+    with explained() as outcome:
         findings = list(examine(load(config)))
         typer.echo(json.dumps([each.facts() for each in findings]) if as_json else report(findings))
         outcome.status = int(worst(findings) is Grade.BAD)

@@ -58,22 +58,22 @@ def as_owner(folder: Path) -> Iterator[None]:
         os.setgroups(groups)
 
 
-@contextmanager
-def as_owner_of(file: Path) -> Iterator[None]:
-    """As `as_owner`, of the folder that a board's settings name; where there is none, who we are.
+def become_owner_of(file: Path) -> None:
+    """Be for good, if we are root, the user whose folder a board's settings name; where there is none, who we are.
 
-    What root did in that folder, the service could not read afterwards.
+    What root did in that folder, the service could not read afterwards; and what the folder's own settings have run, a
+    self-test or a hook, must not be root's: who takes the service over would have the board.
     """
     try:
         folder = provisioned_folder(file)
-    except SettingsError:
-        yield  # whoever reads the settings next says what is wrong with them
+        status = folder.stat()
+    except (SettingsError, OSError):
+        return  # whoever reads the settings next says what is wrong with them
+    if os.geteuid() != 0 or status.st_uid == 0:
         return
-    if not folder.is_dir():
-        yield
-        return
-    with as_owner(folder):
-        yield
+    os.setgroups(_groups_of(status.st_uid, status.st_gid))
+    os.setresgid(status.st_gid, status.st_gid, status.st_gid)
+    os.setresuid(status.st_uid, status.st_uid, status.st_uid)
 
 
 def own_key(path: Path, token: TokenSettings | None) -> tuple[PublicKey, bool]:
