@@ -23,6 +23,10 @@ def main() -> None:
             _reside(file, None)
         case ["run", "--config", file, "--progress", progress]:
             _reside(file, progress)
+        case ["clock", "--config", file]:  # a board waits for it at each start, and typer takes as long as all the rest
+            from primary.shell.seen import clock_raised  # noqa: PLC0415
+
+            sys.exit(clock_raised(Path(file)))
         case _:
             from primary.shell.command_line import app  # noqa: PLC0415
 

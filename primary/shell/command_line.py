@@ -10,9 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from primary.shell.config import load
-from primary.shell.process import explained, run_once, run_resident
-from primary.shell.progress import displays
-from primary.shell.status import described
+from primary.shell.outcome import explained
 from uptane.shell.enrolment import become_owner_of
 from uptane.shell.files import Store
 
@@ -34,6 +32,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="for programs: one JSON obj
 @app.command()
 def run(config: ConfigFile, progress: ProgressFile = None) -> None:
     """Be this Primary until SIGTERM: poll, verify, download, hand on, activate together, report."""
+    from primary.shell.process import run_resident  # noqa: PLC0415  (loads what speaks to servers)
+
     become_owner_of(config)
     raise typer.Exit(run_resident(config, progress))
 
@@ -44,6 +44,9 @@ def once(config: ConfigFile = BOARD_FILE, progress: ProgressFile = None, *, as_j
 
     0 done or nothing to do, 3 rolled back, 4 waiting for the vehicle, 5 refused, 69 no server, 74 storage, 78 settings.
     """
+    from primary.shell.process import run_once  # noqa: PLC0415  (loads what speaks to servers)
+    from primary.shell.progress import displays  # noqa: PLC0415
+
     become_owner_of(config)
     outcome = run_once(config, displays(progress, quiet=as_json))
     finished = outcome.finished
@@ -55,6 +58,8 @@ def once(config: ConfigFile = BOARD_FILE, progress: ProgressFile = None, *, as_j
 @app.command()
 def status(config: ConfigFile = BOARD_FILE, *, as_json: AsJson = False) -> None:
     """Tell what is durable of this Primary; it may be running or not."""
+    from primary.shell.status import described  # noqa: PLC0415
+
     facts: dict[str, Any] = {}
     with explained() as outcome:
         settings = load(config)
@@ -121,9 +126,6 @@ def doctor(config: ConfigFile = BOARD_FILE, *, as_json: AsJson = False) -> None:
 @app.command()
 def clock(config: ConfigFile = BOARD_FILE) -> None:
     """Raise the system clock to the latest time this vehicle is known to have seen; for boards without a battery."""
-    from primary.shell.seen import raise_clock  # noqa: PLC0415
+    from primary.shell.seen import clock_raised  # noqa: PLC0415
 
-    with explained() as outcome:
-        raised = raise_clock(config)
-        typer.echo("the system clock is not behind" if raised is None else f"the system clock is raised to {raised}")
-    raise typer.Exit(outcome.status)
+    raise typer.Exit(clock_raised(config))

@@ -10,33 +10,22 @@ import fcntl
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from primary.cycle import Finished, Result
+from primary.cycle import Result
 from primary.needs import Note
 from primary.primary import CycleEnded, Pace
 from primary.shell.board import Board
 from primary.shell.config import load
 from primary.shell.memory import give_back
+from primary.shell.outcome import EX_IOERR, EX_UNAVAILABLE, Outcome, explained
 from primary.shell.progress import Display, JsonLines, Lines, say
-from uptane.errors import LinkFailure, MarqueError, SignerFailure, StorageFailure
+from uptane.errors import MarqueError, StorageFailure
 from uptane.shell.files import Store
 from uptane.shell.loop import stopped_by_signals
-from uptane.shell.settings import SettingsError
-from uptane.shell.systemd import Service, complain, set_up_log
+from uptane.shell.systemd import Service, set_up_log
 
-EX_UNAVAILABLE: Final = 69
-EX_IOERR: Final = 74
-EX_CONFIG: Final = 78
-_STATUS: Final = (
-    (SettingsError, EX_CONFIG),
-    (StorageFailure, EX_IOERR),
-    (LinkFailure, EX_UNAVAILABLE),
-    (SignerFailure, EX_UNAVAILABLE),
-)
-_DOCTOR_TELLS: Final = (StorageFailure, LinkFailure, SignerFailure)
 STATUS_OF: Final = {
     Result.IDLE: 0,
     Result.DONE: 0,
@@ -47,14 +36,6 @@ STATUS_OF: Final = {
     Result.UNREACHABLE: EX_UNAVAILABLE,
     Result.STORAGE: EX_IOERR,
 }
-
-
-@dataclass(slots=True)
-class Outcome:
-    """The exit status of what was done, and how the last cycle ended."""
-
-    status: int = 0
-    finished: Finished | None = None
 
 
 def run_resident(file: Path, progress: Path | None) -> int:
@@ -112,18 +93,6 @@ def _run(file: Path, displays: Sequence[Display], outcome: Outcome, *, once: boo
         raise ended
     outcome.finished = ended
     outcome.status = outcome.status or STATUS_OF[ended.result]
-
-
-@contextmanager
-def explained() -> Iterator[Outcome]:
-    """Turn what is known to go wrong into one line for people and an exit status."""
-    outcome = Outcome()
-    try:
-        yield outcome
-    except MarqueError as error:
-        outcome.status = next((status for kind, status in _STATUS if isinstance(error, kind)), EX_CONFIG)
-        more = "; `marque-primary doctor` tells more" if isinstance(error, _DOCTOR_TELLS) else ""
-        complain(sys.stderr, f"marque-primary: {error}{more}")
 
 
 @contextmanager

@@ -6,10 +6,12 @@ clock; what is signed is judged by attested time (docs/wire.md, "Time").
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 from primary.shell.config import Config, load
+from primary.shell.outcome import explained
 from primary.shell.provision import floor
 from primary.state import metadata_name
 from uptane.codec.oer import Oer
@@ -67,3 +69,12 @@ def raise_clock(file: Path) -> UtcTime | None:
             "run it as root, or by marque-primary-clock.service"
         ) from error
     return least
+
+
+def clock_raised(file: Path) -> int:
+    """The command: do it, say what was done, and return the exit status."""
+    with explained() as outcome:
+        raised = raise_clock(file)
+        said = "the system clock is not behind" if raised is None else f"the system clock is raised to {raised}"
+        sys.stdout.write(f"{said}\n")
+    return outcome.status

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from secondary.shell.board import Board
 from secondary.shell.config import load
 from secondary.shell.slots import Slots
 from uptane.errors import LinkFailure, MarqueError, SignerFailure, StorageFailure
@@ -42,6 +41,8 @@ class Outcome:
 
 def run_ecu(file: Path) -> int:
     """Be the ECU that `file` describes, until SIGTERM; return the exit status of the process."""
+    from secondary.shell.board import Board  # noqa: PLC0415  (half of what there is to load; only this command needs it)
+
     set_up_log(sys.stderr)
     service = Service()
     with explained() as outcome:

@@ -41,7 +41,7 @@ NOT_OF_A_SECONDARY = {"grpc", "google", "asyncio", "ssl", "uptane.rpc"}
 RECORDS_OF_AN_UPDATE = 35  # of a vehicle of one ECU: a record more is a wear more, and wants a reason
 RESIDENT = {
     "primary": "from primary.shell import memory\nmemory.load_less()\nimport primary.shell.process",
-    "secondary": "import secondary.shell.process",
+    "secondary": "import secondary.shell.board\nimport secondary.shell.process",
 }
 
 
@@ -58,6 +58,14 @@ def test_what_stays_in_memory_loads_nothing_that_only_commands_need(role: str) -
     found = loaded(f"{RESIDENT[role]}\nimport uptane.shell.can_socket")
     assert f"{role}.shell.process" in found
     assert not found & (ONLY_FOR_COMMANDS | FOR_OTHERS | more)
+
+
+@pytest.mark.process
+def test_commands_that_are_over_at_once_load_no_more_than_they_need() -> None:
+    assert not loaded("import primary.shell.command_line") & {"grpc", "google", "primary.shell.board"}
+    assert "secondary.shell.board" not in loaded("import secondary.shell.command_line")
+    waited_for = loaded("import primary.shell.seen")
+    assert not waited_for & (ONLY_FOR_COMMANDS | {"grpc", "google"}), "a board waits for this one at each start"
 
 
 @pytest.mark.process
