@@ -37,6 +37,9 @@ _EXECUTABLE: Final = 0o755
 _PLAIN: Final = 0o644
 _DROPPED: Final = ("*/generate.py", "*.asn1", "*.proto")
 """Only those who change the code need them."""
+LEXERS: Final = "pygments/lexers"
+LEXERS_KEPT: Final = ("__init__.py", "_mapping.py")
+"""The other 340 colour programs of many languages; rich imports these two, and nobody here shows it a program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def _made(order: Order, root: Path, build: Path) -> Path:
 
 def _libraries(order: Order, lock: Path, fetched: Path, build: Path) -> Path:
     """A tree with the unpacked and compiled libraries; made once for each lock file, target and Python."""
-    carried = "".join(text for _, text in wheels.pins(lock, order.target)) + sys.version
+    carried = "".join(text for _, text in wheels.pins(lock, order.target)) + sys.version + "".join(LEXERS_KEPT)
     key = hashlib.sha256(carried.encode()).hexdigest()[:12]
     folder = build / "deb-libraries" / f"{order.role}-{order.target.architecture}-{key}"
     if folder.exists():
@@ -112,6 +115,9 @@ def _libraries(order: Order, lock: Path, fetched: Path, build: Path) -> Path:
     (unfinished / order.site).mkdir(parents=True)
     wheels.unpack(lock, order.target, fetched, unfinished / order.site)
     shutil.rmtree(unfinished / order.site / "bin", ignore_errors=True)  # commands of the libraries
+    for module in (unfinished / order.site / LEXERS).glob("*.py"):
+        if module.name not in LEXERS_KEPT:
+            module.unlink()
     _compile([unfinished / order.site], unfinished)
     unfinished.rename(folder)
     return folder
