@@ -39,7 +39,7 @@ _DROPPED: Final = ("*/generate.py", "*.asn1", "*.proto")
 """Only those who change the code need them."""
 LEXERS: Final = "pygments/lexers"
 LEXERS_KEPT: Final = ("__init__.py", "_mapping.py")
-"""The other 340 colour programs of many languages; rich imports these two, and nobody here shows it a program."""
+"""The other 260 colour programs of many languages; rich imports these two, and nobody here shows it a program."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def test_a_package_starts_alone_and_carries_its_role_only(made: Path, board: Boa
     assert "enrol" in told.stdout
     assert "doctor" in told.stdout
     files = "{m.__file__ for m in sys.modules.values() if getattr(m, '__file__', None)}"
-    listed = f"import sys, {role}.shell.process; print(*{files}, sep='\\n')"
+    listed = f"import sys, {role}.shell.board, {role}.shell.process; print(*{files}, sep='\\n')"
     loaded = subprocess.run([*board.program(role)[:2], "-c", listed], capture_output=True, text=True, check=True).stdout
     foreign = [line for line in loaded.split() if not line.startswith((str(site), "/usr/lib/python3.11/"))]
     assert not foreign, "modules from elsewhere than the package and Debian's standard library"
@@ -81,7 +81,7 @@ NO_NEW_CODE = """
 import ctypes, sys
 if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):
     sys.exit(77)
-import {role}.shell.process, uptane.shell.keys, uptane.shell.pkcs8
+import {role}.shell.board, {role}.shell.process, uptane.shell.keys, uptane.shell.pkcs8
 from pathlib import Path
 uptane.shell.keys.create(Path(sys.argv[1]), None)
 """
