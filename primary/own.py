@@ -12,6 +12,7 @@ from typing import Final
 
 from primary import slots
 from primary.download import blob_of
+from primary.journal import Stage
 from primary.means import Means
 from primary.needs import (
     BLOCK_LENGTH,
@@ -43,6 +44,7 @@ from uptane.verify.recheck import recheck
 SLOTS: Final = (Blob(Place.SLOT_0), Blob(Place.SLOT_1))
 
 _NEW_RUNS: Final = frozenset({EcuState.TRIAL, EcuState.VOTED, EcuState.COMMITTED})
+_FORWARD: Final = frozenset({Stage.COMMITTING, Stage.RELEASING})
 _BEGINS_ANEW: Final = frozenset({Check.INSTALL_HASH, Check.INSTALL_LENGTH, Check.INSTALLER_REFUSED})
 
 
@@ -54,7 +56,7 @@ def save(memory: Memory, installation: install.Installation) -> Workflow[AnyNeed
 def boot(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     """Choose the slot that this start runs, as the record says; count the boot before anything else is done.
 
-    Raises StorageFailure when a bootloader runs what nobody knows.
+    Raises StorageFailure when a bootloader runs what nobody knows, or, without a record, not the factory's image.
     """
     before = memory.installation.state
     if means.bootloader:
@@ -88,7 +90,23 @@ def vote(means: Means, memory: Memory, *, passed: bool) -> Workflow[AnyNeed, Non
     yield from save(memory, install.vote(memory.installation, passed=passed))
     if not passed:
         yield from restart(means, memory)
-    if means.bootloader and memory.installation.state is EcuState.COMMITTED:
+    if memory.installation.state is EcuState.COMMITTED and means.bootloader:
+        yield from slots.keep(memory)
+    else:
+        yield from keep_decided(means, memory)
+
+
+def keep_decided(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+    """Have the bootloader keep what this boot runs, and has voted for, if our journal says that the vehicle commits.
+
+    Not only once we are committed ourselves: that waits for every other ECU, and each ignition until then would cost
+    one of the tries of software that there is no way back from.
+    """
+    journal, installation = memory.transactions.journal, memory.installation
+    if not means.bootloader or journal is None or journal.stage not in _FORWARD:
+        return
+    ours = means.layout.ecu in journal.counting() and journal.bundle == installation.bundle
+    if ours and installation.state in {EcuState.VOTED, EcuState.COMMITTED}:
         yield from slots.keep(memory)
 
 

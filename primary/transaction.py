@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from primary import participants
+from primary import own, participants
 from primary.collect import on_buses
 from primary.gate import predicted_s, shut_because
 from primary.journal import Journal, Stage, Transactions, dump
@@ -131,6 +131,7 @@ def carry_on(means: Means, memory: Memory, plan: Plan | None) -> Workflow[AnyNee
             stage = Stage.COMMITTING if failure is None else Stage.ROLLING_BACK
             yield Note(STEP_OF[stage], failure or "all have voted")
             yield from save(memory, memory.transactions.under(journal.at(stage, failure or "")))
+            yield from own.keep_decided(means, memory)
             continue
         missing = yield from _tell_decision(means, memory, journal)
         if missing:

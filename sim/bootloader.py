@@ -27,6 +27,7 @@ class Bootloader:
         self._first = 0
         self._tries = [TRIES, 0]
         self._good = {0}
+        self._factory = {0}
         self._written: dict[int, bytes] = {}
 
     def calm(self) -> None:
@@ -58,7 +59,7 @@ class Bootloader:
                 self.cut(need)
                 self._written[slot] = image.sha256
             case CheckSlot(slot=slot, image=image):
-                if self._written.get(slot) != image.sha256:
+                if slot not in self._factory and self._written.get(slot) != image.sha256:
                     return Rejected(Check.INSTALLER_REFUSED, "not as it was written")
             case MarkSlot(slot=slot, mark=mark):
                 self._mark(slot, mark)
@@ -70,6 +71,7 @@ class Bootloader:
             assert during.slot != self.running, "writes what runs"
             self._tries[during.slot] = 0
             self._good.discard(during.slot)
+            self._factory.discard(during.slot)
             self._written.pop(during.slot, None)
         elif isinstance(during, MarkSlot) and self._dice.random() < 0.5:
             self._mark(during.slot, during.mark)

@@ -2,7 +2,8 @@
 
 The image is a bundle, measured by us before RAUC sees it; its own signature is checked in addition, and replaces
 nothing. RAUC may take the bundle file from its owner, so it has to be readable for us after that. A slot is known by
-what RAUC says of it right after our installation: if that is another later, somebody else has written it.
+what RAUC says of it right after our installation: if that is another later, somebody else has written it. What left the
+factory has no note of ours: then it is in a slot that RAUC has never written, or RAUC knows it by its hash.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +37,7 @@ from primary.needs import Mark
 from primary.shell.hook import Command
 from primary.shell.installer import InstallerSettings, bounded, down, refused
 from primary.shell.installer_command import restart_by
-from uptane.errors import StorageFailure
+from uptane.errors import Rejected, StorageFailure
 from uptane.model.reports import InstalledImage
 from uptane.shell.files import sync
 
@@ -86,26 +87,36 @@ class Rauc:
             if others.get("state") != "booted":
                 raise down(f"{self._settings.slots[1 - slot]} is not booted, so RAUC would not write slot {slot}")
             self._forget(slot)
-            self._install(bus, file)
+        try:
+            with self._bus(self._settings.timeout_s) as bus:
+                self._install(bus, file)
+        except Rejected:
+            with suppress(Rejected):  # why it was not installed is what has to be said
+                self._keep_selected(1 - slot)
+            raise
+        self._keep_selected(1 - slot)
+        with self._bus(CALL_S) as bus:
             facts = self._slots(bus)[slot]
-            if facts.get("status", "ok") != "ok":
-                raise refused(f"RAUC says of {self._settings.slots[slot]}: status {facts['status']}")
-            # Unless system.conf says activate-installed=false, RAUC has selected it: that is not decided yet.
-            if self._call(bus, "GetPrimary")[0] != self._settings.slots[1 - slot]:
-                self._call(bus, "Mark", "ss", ("active", self._settings.slots[1 - slot]))
+        if facts.get("status", "ok") != "ok":
+            raise refused(f"RAUC says of {self._settings.slots[slot]}: status {facts['status']}")
         self._remember(slot, image, facts)
 
     def check(self, slot: int, image: InstalledImage) -> None:
-        """Pass when RAUC says of the slot what it said after our installation."""
+        """Pass when RAUC says of the slot what it said after our installation; see the module about the factory's."""
         with self._bus(CALL_S) as bus:
-            now = _facts(self._slots(bus)[slot])
-        if self._remembered(slot) != {"format": FORMAT, "image": image.sha256.hex(), "slot": now}:
-            raise refused(f"{self._settings.slots[slot]} was written again since, and not by us; it is installed anew")
+            said = self._slots(bus)[slot]
+        name, now, note = self._settings.slots[slot], _facts(said), self._remembered(slot)
+        if note is None and said.get("state") == "booted":
+            if now and now.get("sha256") != image.sha256.hex():
+                raise refused(f"{name} was installed by RAUC, and no note of ours says what: RAUC says {now}")
+        elif note != {"format": FORMAT, "image": image.sha256.hex(), "slot": now}:
+            raise refused(f"{name} was written again since, and not by us; it is installed anew")
 
     def mark(self, slot: int, mark: Mark) -> None:
-        """Tell the bootloader through RAUC."""
-        with self._bus(CALL_S) as bus:
+        """Tell the bootloader through RAUC, which hears nobody while it installs: what an earlier start has ordered."""
+        with self._bus(self._settings.timeout_s) as bus:
             self._slots(bus)
+            self._await_idle(bus)
             self._call(bus, "Mark", "ss", (mark.value, self._settings.slots[slot]))
 
     def restart(self) -> None:
@@ -125,6 +136,23 @@ class Rauc:
         self._command.stop()
 
     # ---------------------------------------------------------------------------------------------------- RAUC
+
+    def _keep_selected(self, slot: int) -> None:
+        """Select the old slot again: RAUC selects what it installs, unless system.conf: activate-installed=false."""
+        with self._bus(CALL_S) as bus:
+            if self._call(bus, "GetPrimary")[0] != self._settings.slots[slot]:
+                self._call(bus, "Mark", "ss", ("active", self._settings.slots[slot]))
+
+    def _await_idle(self, bus: DBusConnection) -> None:
+        """Wait for the end of what RAUC does; a bus that is cut ends it."""
+        if self._property(bus, "Operation") == "idle":
+            return
+        log.warning("RAUC is busy with what an earlier start has ordered, or somebody else: its end is awaited")
+        signals = self._listen(bus)
+        while self._property(bus, "Operation") != "idle":
+            signal = bus.recv_until_filtered(signals)
+            if signal.header.fields.get(HeaderFields.member) == "NameOwnerChanged" and not signal.body[2]:
+                raise down("RAUC went away in the middle of an installation; journalctl -u rauc")
 
     def _install(self, bus: DBusConnection, file: Path) -> None:
         """InstallBundle, and wait for Completed. RAUC works on if we go away; the next try finds it busy, and waits."""

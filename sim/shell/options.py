@@ -27,7 +27,8 @@ Manner = Annotated[
     str,
     typer.Option(
         help="How plans are drawn: everything; cuts: nothing but power cuts; storm: cuts upon cuts; firmware, "
-        "firmware-cuts, firmware-storm: the same with the C core in some ECUs."
+        "firmware-cuts, firmware-storm: the same with the C core in some ECUs; bootloader, bootloader-cuts: as "
+        "everything and cuts, where a bootloader keeps the Primary's slots and does not always boot what is new."
     ),
 ]
 Without = Annotated[str, typer.Option(help="Numbers of faults and acts to leave out, such as 3,7,12.")]

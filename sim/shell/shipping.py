@@ -18,10 +18,21 @@ LIBRARY: Final = Path(__file__).resolve().parents[2] / "build" / "firmware" / "h
 """The C core of this checkout, as `make firmware` builds it."""
 
 
+BOOTLOADERS: Final = {"bootloader": STANDARD, "bootloader-cuts": "cuts"}
+"""Manners in which a bootloader keeps the slots of every Primary, by the manner in which all else is drawn."""
+
+FALLS_BACK: Final = 0.3
+"""How often such a bootloader does not boot software that nobody has called good."""
+
+
 class Shipping:
     """See the module. Loads the cores when they are first needed: help comes at once."""
 
-    manners: Sequence[str] = (STANDARD, "cuts", "storm", "firmware", "firmware-cuts", "firmware-storm")
+    manners: Sequence[str] = (
+        *(STANDARD, "cuts", "storm"),
+        *("firmware", "firmware-cuts", "firmware-storm"),
+        *BOOTLOADERS,
+    )
 
     def __init__(self, library: Path = LIBRARY) -> None:
         self._library = library
@@ -30,7 +41,7 @@ class Shipping:
         """What `seed` means."""
         from sim.plan import MANNERS, draw  # noqa: PLC0415  (see the class)
 
-        return draw(seed, MANNERS[manner])
+        return draw(seed, MANNERS[BOOTLOADERS.get(manner, manner)])
 
     def run(self, asked: Asked, *, until: int | None, trace: Trace) -> attempt.Outcome:
         """Run it.
@@ -41,7 +52,14 @@ class Shipping:
         from sim.run import run  # noqa: PLC0415  (see the class)
 
         plan = self.plan(asked.seed, asked.manner)
-        return run(plan, without=frozenset(asked.without), until=until, trace=trace, maker=self._maker(plan))
+        return run(
+            plan,
+            without=frozenset(asked.without),
+            until=until,
+            trace=trace,
+            maker=self._maker(plan),
+            falls_back=FALLS_BACK if asked.manner in BOOTLOADERS else None,
+        )
 
     def _maker(self, plan: Plan) -> Maker | None:
         if not any(ecu.firmware for vehicle in plan.vehicles for ecu in vehicle.secondaries):

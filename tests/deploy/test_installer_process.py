@@ -21,6 +21,7 @@ from uptane.model.reports import EcuReport, EcuState, Outcome
 
 pytestmark = pytest.mark.process
 BOOTS_MAX = 12
+BEGUN = ("active 0", "good 0")  # what the first start tells the bootloader
 
 
 class Board:
@@ -93,7 +94,7 @@ def test_an_update_through_rauc(board: Board) -> None:
     assert board.live() == "DONE"
     assert (board.report.state, board.report.image.filename) == (EcuState.RELEASED, filename)
     state = board.machine.load()
-    assert state["log"] == ["good 0", "write 1", "active 1", "active 0", "active 1", "boot 1", "good 1"]
+    assert state["log"] == [*BEGUN, "write 1", "active 1", "active 0", "active 1", "boot 1", "good 1", "good 1"]
 
 
 def test_a_bootloader_that_falls_back_is_believed(board: Board) -> None:
@@ -138,6 +139,8 @@ def test_an_update_through_a_command(tmp_path: Path) -> None:
     machine, (verb, *rest) = Machine(pathlib.Path(__file__).parent), sys.argv[1:]
     state, slot = machine.load(), int(rest[0]) if rest else 0
     there = pathlib.Path(__file__).parent / f"partition{slot}"
+    if verb == "check" and not there.exists():
+        sys.exit(slot != 0)  # what the factory wrote; a real one compares the partition with it
     if verb == "running":
         print(state["booted"])
     elif verb == "write":
@@ -157,6 +160,6 @@ def test_an_update_through_a_command(tmp_path: Path) -> None:
         board = Board(site, machine, f"[installer]\nkind = 'command'\n{command}")
         filename = site.assign()
         assert board.live() == "DONE"
-        assert machine.load()["log"] == ["good 0", "activate 1", "boot 1", "good 1"]
+        assert machine.load()["log"] == ["activate 0", "good 0", "activate 1", "boot 1", "good 1", "good 1"]
         assert (tmp_path / "partition1").read_bytes() == (site.folder / "slots/slot1.bin").read_bytes()
         assert board.report.image.filename == filename

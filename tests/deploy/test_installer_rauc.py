@@ -121,6 +121,60 @@ def test_a_slot_written_by_somebody_else_since(bus: Bus, rauc: Rauc) -> None:
     assert "not by us" in refusal(Check.INSTALLER_REFUSED, lambda: rauc.check(1, image))
 
 
+def test_what_rauc_has_spoilt_is_not_left_selected(bus: Bus, rauc: Rauc) -> None:
+    bus.behave(status="failed")
+    assert "status failed" in refusal(Check.INSTALLER_REFUSED, lambda: rauc.install(1, *bundle(bus)))
+    assert bus.machine.load()["log"] == ["write 1", "active 1", "active 0"]
+
+
+def test_an_installation_that_rauc_calls_failed_after_it_selected_it(bus: Bus, rauc: Rauc) -> None:
+    bus.behave(late="post-install handler failed")
+    assert "post-install" in refusal(Check.INSTALLER_REFUSED, lambda: rauc.install(1, *bundle(bus)))
+    assert bus.machine.load()["log"] == ["write 1", "active 1", "active 0"]
+
+
+def test_what_left_the_factory_has_no_note_of_ours(bus: Bus, rauc: Rauc) -> None:
+    """RAUC has never written it, or knows it by its hash; anything else that runs is not known to be it."""
+    _, image = bundle(bus)
+    rauc.check(0, image)
+    refusal(Check.INSTALLER_REFUSED, lambda: rauc.check(1, image))
+    there = {"status": "ok", "sha256": image.sha256.hex(), "installed.count": 1}
+    bus.machine.change(slots=[there, {}])
+    rauc.check(0, image)
+    bus.machine.change(slots=[there | {"sha256": "00" * 32}, {}])
+    text = refusal(Check.INSTALLER_REFUSED, lambda: rauc.check(0, image))
+    assert "rootfs.0 was installed by RAUC, and no note of ours says what" in text
+
+
+def test_state_that_was_purged_after_an_update(bus: Bus, rauc: Rauc) -> None:
+    file, image = bundle(bus)
+    rauc.install(1, file, image)
+    rauc.mark(1, Mark.ACTIVE)
+    bus.machine.boot()
+    rauc.check(1, image)
+    (bus.folder / "rauc1.json").unlink()
+    slots = bus.machine.load()["slots"]
+    slots[1]["sha256"] = "11" * 32  # RAUC tells of the image in the bundle
+    bus.machine.change(slots=slots)
+    refusal(Check.INSTALLER_REFUSED, lambda: rauc.check(1, image))
+
+
+def test_rauc_is_told_once_it_has_ended_what_an_earlier_start_ordered(bus: Bus, rauc: Rauc) -> None:
+    bus.behave(busy=True)
+    impatient, listen = Rauc(settings(bus, timeout_s=1), bus.folder), rauc._listen
+    assert "no end within 1 s" in refusal(Check.INSTALLER_DOWN, lambda: impatient.mark(0, Mark.ACTIVE))
+    assert bus.machine.load()["log"] == [], "RAUC would not have listened"
+
+    def until_idle(connection: DBusConnection) -> Any:
+        signals = listen(connection)
+        bus.behave()
+        return signals
+
+    rauc._listen = until_idle  # type: ignore[method-assign,assignment]
+    rauc.mark(0, Mark.ACTIVE)
+    assert bus.machine.load()["log"] == ["active 0"]
+
+
 def test_power_that_fails_in_the_middle_of_an_installation(bus: Bus, rauc: Rauc) -> None:
     file, image = bundle(bus)
     bus.behave(cut=True)

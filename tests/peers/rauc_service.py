@@ -158,10 +158,16 @@ class Service:
                 os._exit(9)
             if self.behaviour.get("stuck"):
                 return
-            state["slots"][slot] = {"status": "ok", "sha256": sha256(octets).hexdigest(), "installed.count": count + 1}
+            status = self.behaviour.get("status", "ok")
+            state["slots"][slot] = {
+                "status": status,
+                "sha256": sha256(octets).hexdigest(),
+                "installed.count": count + 1,
+            }
             self.machine.save(state)
             if not self.behaviour.get("keeps_primary"):
                 self._mark("active", NAMES[slot])
+            self.error = self.behaviour.get("late", "")
         self.operation = "idle"
         self._signal("Completed", "i", (1 if self.error else 0,))
 

@@ -16,7 +16,10 @@ TRIES = 3
 
 
 class Bootloader:
-    """`dead`: slots that never come up; `down`: the installer does not answer; `refuses`: no image is to its taste."""
+    """`factory`: slots that nobody has written since. `dead`: slots that never come up.
+
+    `down`: the installer does not answer; `refuses`: no image is to its taste; `stuck`: nothing can be selected.
+    """
 
     def __init__(self, running: int = 0) -> None:
         self.running = running
@@ -25,10 +28,12 @@ class Bootloader:
         self.tries[1 - running] = 0
         self.good = {running}
         self.written: dict[int, bytes] = {}
+        self.factory = {running}
         self.dead: set[int] = set()
         self.down = False
         self.refuses = False
         self.no_restart = False
+        self.stuck = False
         self.log: list[str] = []
 
     def boot(self) -> None:
@@ -60,12 +65,13 @@ class Bootloader:
                 self.tries[slot] = 0
                 self.good.discard(slot)
                 self.written.pop(slot, None)
+                self.factory.discard(slot)
                 if self.refuses:
                     raise Rejected(Check.INSTALLER_REFUSED, "signature verification failed")
                 self.written[slot] = image.sha256
                 self.log.append(f"install {slot}")
             case CheckSlot(slot=slot, image=image):
-                if self.written.get(slot) != image.sha256:
+                if slot not in self.factory and self.written.get(slot) != image.sha256:
                     raise Rejected(Check.INSTALLER_REFUSED, "written by somebody else since")
             case MarkSlot(slot=slot, mark=mark):
                 self._mark(slot, mark)
@@ -78,6 +84,8 @@ class Bootloader:
         return None
 
     def _mark(self, slot: int, mark: Mark) -> None:
+        if mark is Mark.ACTIVE and self.stuck:
+            raise Rejected(Check.INSTALLER_DOWN, "its environment is read only")
         self.log.append(f"{mark.value} {slot}")
         if mark is Mark.ACTIVE:
             self.order = [slot, 1 - slot]

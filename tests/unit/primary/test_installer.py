@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from primary.cycle import Result
-from primary.needs import InstallSlot, Mark, MarkSlot, Perform, Restart, RunningSlot, Save
-from tests.builders import PRIMARY, PowerLost
-from tests.unit.primary.bootloader import Bootloader
+from primary.needs import CheckSlot, InstallSlot, Mark, MarkSlot, Perform, Restart, RunningSlot, Save
+from tests.builders import BODY, PRIMARY, PowerLost
+from tests.unit.primary.bootloader import TRIES, Bootloader
 from tests.unit.primary.world import NEW, OLD, World, texts
-from uptane.errors import Check, StorageFailure
+from uptane.errors import Check, Rejected, StorageFailure
 from uptane.model.reports import EcuState, Outcome
 from uptane.verify import record
+from uptane.verify.found import SELECTED_MAX
+
+BEGUN = ("active 0", "good 0")  # what the first start tells the bootloader
 
 
 @pytest.fixture
@@ -72,14 +76,10 @@ def run_until(world: World, state: EcuState) -> None:
 def test_installed_selected_restarted_and_kept_once_it_is_committed(world: World) -> None:
     assert world.run().result is Result.DONE
     assert world.runs() == NEW == world.director.proven()
-    assert loader(world).log == ["good 0", "install 1", "active 1", "boot 1", "good 1"]
-    own = [effect.need for effect in world.effects if is_own(effect)]
-    committed = next(
-        at
-        for at, need in enumerate(own)
-        if isinstance(need, Save) and record.load(need.octets).state is EcuState.COMMITTED
-    )
-    assert own.index(MarkSlot(1, Mark.GOOD)) == committed + 1, "kept by the bootloader before the vehicle has decided"
+    assert loader(world).log == [*BEGUN, "install 1", "active 1", "boot 1", "good 1", "good 1"]
+    needs = [effect.need for effect in world.effects if isinstance(effect, Perform)]
+    decided = next(at for at, need in enumerate(needs) if isinstance(need, Save) and b"committing" in need.octets[:400])
+    assert needs.index(MarkSlot(1, Mark.GOOD)) == decided + 1, "kept before the vehicle has decided, or long after"
 
 
 def test_the_record_is_durable_before_the_bootloader_is_told_to_start_it(world: World) -> None:
@@ -142,11 +142,114 @@ def test_released_software_that_boots_no_more_is_selected_again_then_the_old_one
     loader(world).dead.add(1)
     world.cut()
     world.once_more()
-    assert loader(world).log.count("active 1") == 1 + 2
+    assert loader(world).log.count("active 1") == 1 + 2, "selected again more often, or never"
     assert world.own.image.filename == OLD[PRIMARY]
     report = world.director.reports[PRIMARY]
     assert (report.image.filename, report.outcome) == (OLD[PRIMARY], Outcome.UNBOOTABLE)
     assert report.released_counter == 2, "what was released stays the least that is taken"
+
+
+def decided(world: World) -> bool:
+    """Whether the journal says that the vehicle commits."""
+    return b"committing" in world.records.get("transaction", b"")
+
+
+@pytest.mark.parametrize("vehicle", [False, True])
+def test_what_was_decided_outlasts_any_number_of_ignitions_though_an_ecu_is_mute(world: World, vehicle: bool) -> None:
+    """It cannot be told to commit, so we are not committed ourselves; each boot costs the bootloader one try."""
+    world.run(lambda: decided(world))
+    world.nodes[BODY].dead = True
+    for _ in range(2 * TRIES):
+        world.cut(vehicle=vehicle)
+        assert world.once_more().result is Result.TRYING
+        assert (world.own.state, world.own.outcome) == (EcuState.VOTED, Outcome.NONE)
+        assert world.runs()[PRIMARY] == NEW[PRIMARY]
+    world.nodes[BODY].dead = False
+    at_rest(world)
+    assert world.runs() == NEW
+
+
+def test_a_boot_that_fails_its_self_test_after_the_decision_is_not_kept(world: World) -> None:
+    world.run(lambda: decided(world))
+    world.cut()
+    world.self_test = False
+    kept = loader(world).log.count("good 1")
+    world.run(lambda: "active 1" in loader(world).log[-3:], limit_s=60)
+    assert loader(world).log.count("good 1") == kept
+
+
+def test_a_decision_about_another_bundle_keeps_nothing(world: World) -> None:
+    """The journal is not about what we run: nobody has decided that it stays."""
+    run_until(world, EcuState.VOTED)
+    journal = json.loads(world.records["transaction"])
+    journal["journal"] |= {"stage": "committing", "bundle": "00" * 32}
+    world.records["transaction"] = json.dumps(journal).encode()
+    world.machine = None
+    world.run(lambda: bool(world.director.polls), limit_s=60)
+    assert "good 1" not in loader(world).log
+
+
+def test_without_a_record_of_ours_only_the_factory_image_is_signed_for(world: World) -> None:
+    """State was lost: the bootloader runs what was updated since, and provisioning speaks of the factory."""
+    world.run()
+    for name in [name for name in world.records if not name.startswith("metadata")]:
+        del world.records[name]
+    polls = len(world.director.polls)
+    world.machine = None
+    outcome = world.run()
+    assert isinstance(outcome, StorageFailure)
+    assert "slot 1 runs, no record says what it is" in str(outcome)
+    assert "Write that image into slot 1, or provision this ECU anew" in str(outcome)
+    assert len(world.director.polls) == polls
+    assert "installed/own" not in world.records
+
+
+def test_what_left_the_factory_is_asked_about_once_and_not_before_the_installer_answers(world: World) -> None:
+    meet, down = loader(world)._meet, 2
+
+    def busy(need: Any, blobs: list[bytearray]) -> Any:
+        nonlocal down
+        if isinstance(need, CheckSlot) and down:
+            down -= 1
+            raise Rejected(Check.INSTALLER_DOWN, "not now")
+        return meet(need, blobs)
+
+    loader(world)._meet = busy  # type: ignore[method-assign]
+    world.run()
+    assert world.runs() == NEW
+    asked = [each.need.slot for each in world.effects if isinstance(each, Perform) and isinstance(each.need, CheckSlot)]
+    assert asked == [0, 0, 0, 1]
+
+
+def test_an_installer_that_cannot_select_keeps_no_vehicle_unheard_for_ever(world: World) -> None:
+    """The released slot boots no more, and U-Boot's environment is read only: what runs instead is adopted."""
+    world.run()
+    loader(world).dead.add(1)
+    loader(world).stuck = True
+    for _ in range(SELECTED_MAX):
+        world.cut()
+        polls = len(world.director.polls)
+        with pytest.raises(AssertionError, match="takes too long"):
+            world.run(limit_s=900)
+        assert len(world.director.polls) == polls, "spoke for software that is not what runs"
+    world.cut()
+    world.once_more()
+    report = world.director.reports[PRIMARY]
+    assert (report.image.filename, report.outcome) == (OLD[PRIMARY], Outcome.UNBOOTABLE)
+    assert loader(world).log[-2:] == ["good 0", "bad 1"]
+
+
+def test_what_was_selected_by_whoever_wrote_it_is_not_what_boots_next(world: World) -> None:
+    """RAUC selects what it installs; our process ends before it has taken that back."""
+    world.run(lambda: "install 1" in loader(world).log)
+    loader(world).order, loader(world).tries[1] = [1, 0], TRIES
+    world.state = replace(world.state, parked=False)
+    world.cut(machine=False)
+    polls = len(world.director.polls)
+    world.run(lambda: len(world.director.polls) > polls)
+    assert loader(world).order == [0, 1]
+    world.cut()
+    assert loader(world).running == 0
 
 
 def test_unknown_software_that_boots_is_no_ecu_to_speak_for(world: World) -> None:
@@ -194,7 +297,9 @@ def test_nobody_speaks_for_an_ecu_before_it_is_known_what_runs(world: World) -> 
     loader(world).down = True
     world.run(lambda: sum(isinstance(each, Perform) and each.need == RunningSlot() for each in world.effects) == 4)
     assert not world.director.polls
-    assert texts(world.notes).count("installer does not do as it is told") == 3
+    assert texts(world.notes).count("installer does not do as it is told") == 1, "said at every try"
+    assert "no such service" in texts(world.notes)
+    assert "asked again until it does; nothing is reported before" in texts(world.notes)
     loader(world).down = False
     world.run()
     assert world.runs() == NEW
@@ -224,7 +329,7 @@ def test_new_software_that_fails_its_self_test_selects_the_old(world: World) -> 
     world.run()
     assert world.runs() == OLD
     log = loader(world).log
-    assert log[log.index("boot 1") :] == ["boot 1", "active 0", "boot 0", "good 0", "bad 1"]
+    assert log[log.index("boot 1") :] == ["boot 1", "active 0", "boot 0", "active 0", "good 0", "bad 1"]
     assert world.director.reports[PRIMARY].outcome is Outcome.SELF_TEST_FAILED
 
 

@@ -311,13 +311,13 @@ class World:
         self.machine = Primary(self.means, Pace(poll_s=60, once=self.once), {"classic": classic, "fast": fast})
         self._post(0, lambda: self._give(Start()))
 
-    def cut(self, *, vehicle: bool = False) -> None:
-        """The Primary is killed; with `vehicle` the power of every ECU fails."""
+    def cut(self, *, vehicle: bool = False, machine: bool = True) -> None:
+        """The Primary is killed, and its machine with it; with `vehicle` the power of every ECU fails."""
         self.machine = None
         self._life += 1
         self._mail.clear()
         self.fuse = None
-        if self.bootloader is not None:
+        if self.bootloader is not None and machine:
             self.bootloader.boot()
         for node in self.nodes.values():
             if vehicle:
