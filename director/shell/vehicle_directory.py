@@ -134,6 +134,7 @@ def _settings_of_all(provisioned: pb.Provisioned, ecu: pb.Ecu) -> dict[str, Any]
         "vehicle": _vehicle_id(provisioned),
         "ecu": ecu.id,
         "hardware": ecu.hardware,
+        "public_key": _public_key(ecu),
         "filename": ecu.filename,
         "slot_size": ecu.slot_size,
         "image": {
@@ -174,9 +175,9 @@ def _primary(provisioned: pb.Provisioned, buses: _Tables, described: _Tables, *,
 
 
 def _public_key(ecu: pb.Ecu) -> str:
-    """By which the Primary knows that a report is by that ECU."""
+    """By which the Primary knows that a report is by that ECU, and enrolment the board that a folder is for."""
     if not ecu.HasField("public_key"):
-        raise StorageFailure(f"{ecu.id} has no key on file: the Primary could not tell its reports from others'")
+        raise StorageFailure(f"{ecu.id} has no key on file: nobody could tell its reports from others'")
     return as_text(key_of(ecu.public_key))
 
 

@@ -11,8 +11,8 @@ import typer
 
 from primary.shell.config import load
 from primary.shell.outcome import explained
-from uptane.shell.enrolment import become_owner_of
 from uptane.shell.files import Store
+from uptane.shell.owner import become_owner_of
 
 app = typer.Typer(
     name="marque-primary",
@@ -34,7 +34,6 @@ def run(config: ConfigFile, progress: ProgressFile = None) -> None:
     """Be this Primary until SIGTERM: poll, verify, download, hand on, activate together, report."""
     from primary.shell.process import run_resident  # noqa: PLC0415  (loads what speaks to servers)
 
-    become_owner_of(config)
     raise typer.Exit(run_resident(config, progress))
 
 
@@ -45,10 +44,8 @@ def once(config: ConfigFile = BOARD_FILE, progress: ProgressFile = None, *, as_j
     0 done or nothing to do, 3 rolled back, 4 waiting for the vehicle, 5 refused, 69 no server, 74 storage, 78 settings.
     """
     from primary.shell.process import run_once  # noqa: PLC0415  (loads what speaks to servers)
-    from primary.shell.progress import displays  # noqa: PLC0415
 
-    become_owner_of(config)
-    outcome = run_once(config, displays(progress, quiet=as_json))
+    outcome = run_once(config, progress, quiet=as_json)
     finished = outcome.finished
     if as_json and finished is not None:
         typer.echo(json.dumps({"result": finished.result.name, "text": finished.text}))
@@ -62,6 +59,7 @@ def status(config: ConfigFile = BOARD_FILE, *, as_json: AsJson = False) -> None:
 
     facts: dict[str, Any] = {}
     with explained() as outcome:
+        become_owner_of(config)
         settings = load(config)
         if not settings.state.is_dir():
             sys.exit(f"marque-primary: {settings.state}: nothing is there; this Primary has never run")
@@ -115,8 +113,8 @@ def doctor(config: ConfigFile = BOARD_FILE, *, as_json: AsJson = False) -> None:
     from primary.shell.doctor import examine  # noqa: PLC0415  (loads certificates)
     from uptane.shell.checkup import Grade, report, worst  # noqa: PLC0415
 
-    become_owner_of(config)
     with explained() as outcome:
+        become_owner_of(config)
         findings = list(examine(load(config)))
         typer.echo(json.dumps([each.facts() for each in findings]) if as_json else report(findings))
         outcome.status = int(worst(findings) is Grade.BAD)

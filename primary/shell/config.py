@@ -14,7 +14,7 @@ from uptane.model.limits import ECUS_MAX, IMAGE_LENGTH_MAX
 from uptane.model.reports import InstalledImage
 from uptane.shell.can_port import CanSettings
 from uptane.shell.can_settings import can_settings
-from uptane.shell.key_text import key_setting
+from uptane.shell.key_text import check_own_key, key_setting
 from uptane.shell.pkcs11 import TokenSettings
 from uptane.shell.settings import Section, read, read_board
 from uptane.shell.token import token_setting
@@ -91,6 +91,7 @@ def load(file: Path) -> Config:
         SettingsError: one of them cannot be used; the text says which key, what was found and what to do.
     """
     top = read_board(file)
+    check_own_key(top)
     tls, self_test, paths, poll = (top.section(key) for key in ("tls", "self_test", "paths", "poll"))
     buses = _buses(top.sections("bus"))
     authority = tls.path("authority", "tls/ca.pem")

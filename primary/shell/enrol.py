@@ -18,6 +18,7 @@ from primary.shell.config import load
 from uptane.shell import enrolment, tls
 from uptane.shell.enrolment import EnrolmentRefused
 from uptane.shell.key_text import as_text
+from uptane.shell.owner import become_owner_of, become_owner_of_settings
 from uptane.shell.settings import provisioned_folder
 
 ECU_KEY: Final = "keys/ecu.pem"
@@ -49,19 +50,21 @@ def enrol(file: Path, source: Path | None) -> Enrolled:
         EnrolmentRefused: they are not for this board.
         SettingsError, StorageFailure, SignerFailure: as their names say.
     """
-    folder = provisioned_folder(file)
+    become_owner_of_settings(file)
+    folder = enrolment.home(provisioned_folder(file))
+    files = None if source is None else enrolment.brought(source)  # by root: a stick's folder may be nobody else's
+    become_owner_of(file)
     private = enrolment.board_paths(file, folder, PRIVATE)
     token = enrolment.board_token(file)
-    files = None if source is None else enrolment.brought(source)
-    with enrolment.as_owner(folder):
-        if source is not None and files is not None:
-            enrolment.judge(folder, source, files, private)
-            enrolment.judge_token(source, files, ECU_KEY, token)
-            _judge_certificate(files, private[TLS_KEY])
-            enrolment.put(folder, files, private)
-            load(file)  # what was put there can be used, or the text says why not
-        public, made = enrolment.own_key(private[ECU_KEY], token)
-        request = _request(private[TLS_KEY], folder / REQUEST_FILE)
+    if source is not None and files is not None:
+        enrolment.judge(folder, source, files, private)
+        enrolment.judge_token(source, files, ECU_KEY, token)
+        enrolment.judge_key(source, files, ECU_KEY, enrolment.known_key(private[ECU_KEY], token))
+        _judge_certificate(files, private[TLS_KEY])
+        enrolment.put(folder, files, private)
+        load(file)  # what was put there can be used, or the text says why not
+    public, made = enrolment.own_key(private[ECU_KEY], token)
+    request = _request(private[TLS_KEY], folder / REQUEST_FILE)
     return Enrolled(as_text(public), made, request, None if source is None else folder)
 
 

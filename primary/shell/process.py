@@ -20,10 +20,11 @@ from primary.shell.board import Board
 from primary.shell.config import load
 from primary.shell.memory import give_back
 from primary.shell.outcome import EX_IOERR, EX_UNAVAILABLE, Outcome, explained
-from primary.shell.progress import Display, JsonLines, Lines, say
+from primary.shell.progress import Display, JsonLines, Lines, displays_of, say
 from uptane.errors import MarqueError, StorageFailure
 from uptane.shell.files import Store
 from uptane.shell.loop import stopped_by_signals
+from uptane.shell.owner import become_owner_of
 from uptane.shell.systemd import Service, set_up_log
 
 STATUS_OF: Final = {
@@ -42,16 +43,18 @@ def run_resident(file: Path, progress: Path | None) -> int:
     """Be the Primary that `file` describes, until SIGTERM; return the exit status of the process."""
     displays: list[Display] = [Lines(say)]
     with explained() as outcome:
+        become_owner_of(file)
         if progress is not None:
             displays.append(JsonLines(progress))
         _run(file, displays, outcome, once=False)
     return outcome.status
 
 
-def run_once(file: Path, displays: Sequence[Display]) -> Outcome:
-    """One update, if there is one."""
+def run_once(file: Path, progress: Path | None, *, quiet: bool) -> Outcome:
+    """One update, if there is one; shown to people unless `quiet`, and appended to a file if one is named."""
     with explained() as outcome:
-        _run(file, displays, outcome, once=True)
+        become_owner_of(file)
+        _run(file, displays_of(progress, quiet=quiet), outcome, once=True)
     return outcome
 
 

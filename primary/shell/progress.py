@@ -124,7 +124,7 @@ def say(line: str) -> None:
         sys.stdout.flush()
 
 
-def displays(progress: Path | None, *, quiet: bool = False) -> list[Display]:
+def displays_of(progress: Path | None, *, quiet: bool = False) -> list[Display]:
     """Where to show things: bars on a terminal, else lines; and a file if one is named."""
     shown: list[Display] = []
     if not quiet:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 from primary.shell.config import Config, load
 from primary.shell.outcome import explained
@@ -25,6 +26,8 @@ from uptane.verify import attested
 from uptane.verify.root import first_root
 from uptane.verify.threshold import Verifier
 from uptane.verify.trusted import ROOT_FILE, TIME_FILE
+
+PEM_LENGTH_MAX: Final = 65_536  # octets: ours are 1,000
 
 
 class ClockFailure(MarqueError):
@@ -55,12 +58,14 @@ def raise_clock(file: Path) -> UtcTime | None:
     """Set the system clock to what was seen, if it is behind it; None if it is not.
 
     Raises:
-        ClockFailure: this process may not set it.
+        ClockFailure: this process may not set it, or the vehicle's certificate would have expired.
         MarqueError: the settings, or what provisioning left, cannot be read.
     """
-    least = seen(load(file))
+    config = load(file)
+    least = seen(config)
     if time.time() >= least:
         return None
+    _refuse_beyond(config.certificate, least)
     try:
         time.clock_settime(time.CLOCK_REALTIME, float(least))
     except OSError as error:
@@ -69,6 +74,25 @@ def raise_clock(file: Path) -> UtcTime | None:
             "run it as root, or by marque-primary-clock.service"
         ) from error
     return least
+
+
+def _refuse_beyond(certificate: Path, least: UtcTime) -> None:
+    """Refuse a time at which the vehicle's certificate, if there is one, has expired: no server would talk to us then.
+
+    A clock is never set back here; one that a false time has put far ahead would stay there.
+    """
+    from cryptography import x509  # noqa: PLC0415  (long to load; a clock that is not behind needs none of it)
+
+    try:
+        with certificate.open("rb") as file:
+            last = x509.load_pem_x509_certificate(file.read(PEM_LENGTH_MAX)).not_valid_after_utc
+    except (OSError, ValueError):
+        return  # the doctor tells; without a certificate no clock is of use
+    if least > last.timestamp():
+        raise ClockFailure(
+            f"the latest time on record is {least} (UTC seconds), and {certificate} expired on {last:%Y-%m-%d}: the "
+            "system clock stays. Set it by hand, and renew the certificate (`marque-director provision --request FILE`)"
+        )
 
 
 def clock_raised(file: Path) -> int:

@@ -14,8 +14,8 @@ from secondary.shell.process import explained, run_ecu
 from secondary.shell.provision import found
 from secondary.shell.slots import Slots
 from secondary.shell.status import described
-from uptane.shell.enrolment import become_owner_of
 from uptane.shell.files import Store
+from uptane.shell.owner import become_owner_of
 
 app = typer.Typer(
     name="marque-secondary",
@@ -32,7 +32,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="for programs: one JSON obj
 @app.command()
 def run(config: ConfigFile) -> None:
     """Be this ECU until SIGTERM: listen on its bus, verify, install, report."""
-    become_owner_of(config)
     raise typer.Exit(run_ecu(config))
 
 
@@ -45,6 +44,7 @@ def status(
     """Tell what is durable of this ECU; it may be running or not."""
     facts: dict[str, Any] = {}
     with explained() as outcome:
+        become_owner_of(config)
         settings = load(config)
         if settings.state.is_dir():
             durable = found(settings, Store(settings.state), Slots(settings.slots, settings.slot_size))
@@ -93,8 +93,8 @@ def doctor(config: ConfigFile = BOARD_FILE, *, as_json: AsJson = False) -> None:
     from secondary.shell.doctor import examine  # noqa: PLC0415
     from uptane.shell.checkup import Grade, report, worst  # noqa: PLC0415
 
-    become_owner_of(config)
     with explained() as outcome:
+        become_owner_of(config)
         findings = list(examine(load(config)))
         typer.echo(json.dumps([each.facts() for each in findings]) if as_json else report(findings))
         outcome.status = int(worst(findings) is Grade.BAD)

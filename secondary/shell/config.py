@@ -12,6 +12,7 @@ from uptane.model.limits import IMAGE_LENGTH_MAX
 from uptane.model.reports import InstalledImage
 from uptane.shell.can_port import CanSettings
 from uptane.shell.can_settings import can_settings
+from uptane.shell.key_text import check_own_key
 from uptane.shell.pkcs11 import TokenSettings
 from uptane.shell.settings import Section, read_board
 from uptane.shell.token import token_setting
@@ -71,6 +72,7 @@ def load(file: Path) -> Config:
         SettingsError: it cannot be used; the text says which key, what was found and what to do.
     """
     top = read_board(file)
+    check_own_key(top)
     slot_size = top.integer("slot_size", range(1, IMAGE_LENGTH_MAX + 1))
     can, self_test, paths = top.section("can"), top.section("self_test"), top.section("paths")
     config = Config(

@@ -16,6 +16,7 @@ from uptane.errors import LinkFailure, MarqueError, SignerFailure, StorageFailur
 from uptane.shell.files import Store
 from uptane.shell.log_stream import log_stream
 from uptane.shell.loop import stopped_by_signals
+from uptane.shell.owner import become_owner_of
 from uptane.shell.settings import SettingsError
 from uptane.shell.systemd import Service, complain, set_up_log
 
@@ -46,6 +47,7 @@ def run_ecu(file: Path) -> int:
     set_up_log(sys.stderr)
     service = Service()
     with explained() as outcome:
+        become_owner_of(file)
         config = load(file)
         store = Store(config.state)
         with _alone(config.state / "lock"):

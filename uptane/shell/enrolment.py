@@ -1,15 +1,15 @@
 """Enrolment at the board's end: its private keys are made here, and what provisioning wrote is put in its place.
 
-Run by root, it becomes the owner of the ECU's folder first, so that every file is the service's, and nothing that the
-service could have put there makes root write elsewhere. What is there of an earlier attempt is used.
+Run by root, it reads what was brought and then becomes the owner of the ECU's folder for good: every file is the
+service's, nothing that the service could have put there makes root write elsewhere, and no token's module is run by
+root. What is there of an earlier attempt is used.
 """
 
 from __future__ import annotations
 
 import os
-import pwd
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,63 +17,31 @@ from uptane.errors import MarqueError, StorageFailure
 from uptane.model.signed import PublicKey
 from uptane.shell import keys
 from uptane.shell.files import sync
+from uptane.shell.key_text import PUBLIC_KEY, key_setting
 from uptane.shell.pkcs11 import TokenSettings
-from uptane.shell.settings import PROVISIONED_FILE, SettingsError, provisioned_folder, read
-from uptane.shell.token import own_token_key, token_setting
+from uptane.shell.settings import PROVISIONED, PROVISIONED_FILE, Section, SettingsError, parsed, read
+from uptane.shell.token import held_token_key, own_token_key, token_setting
 
 FILE_LENGTH_MAX: Final = 80 * 1024 * 1024  # octets: the factory image is the largest; what an ECU reads at its start
 FILES_MAX: Final = 1_000  # a full ECU has eleven, and one for each delegated role
 _PUBLIC: Final = 0o644
 _PRIVATE: Final = 0o600
 _FOLDER: Final = 0o700
+_OWN: Final = frozenset({"state", "slots"})
+"""Folders of an ECU that ran where it was provisioned: no part of what it starts from."""
 
 
 class EnrolmentRefused(MarqueError):
     """What was brought does not belong on this board; the text says why, and what to do."""
 
 
-@contextmanager
-def as_owner(folder: Path) -> Iterator[None]:
-    """Be the user whose folder this is, if we are root; else, who we are.
-
-    Raises:
-        StorageFailure: there is no such folder.
-    """
+def home(folder: Path) -> Path:
+    """The ECU's folder, if it is there. Raises StorageFailure."""
     try:
-        status = folder.stat()
+        folder.stat()
     except OSError as error:
         raise StorageFailure(f"{folder}: {error.strerror}; install the package first, or make it") from error
-    if os.geteuid() != 0 or status.st_uid == 0:
-        yield
-        return
-    groups, group = os.getgroups(), os.getegid()
-    os.setgroups(_groups_of(status.st_uid, status.st_gid))
-    os.setegid(status.st_gid)
-    os.seteuid(status.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
-
-
-def become_owner_of(file: Path) -> None:
-    """Be for good, if we are root, the user whose folder a board's settings name; where there is none, who we are.
-
-    What root did in that folder, the service could not read afterwards; and what the folder's own settings have run, a
-    self-test or a hook, must not be root's: who takes the service over would have the board.
-    """
-    try:
-        folder = provisioned_folder(file)
-        status = folder.stat()
-    except (SettingsError, OSError):
-        return  # whoever reads the settings next says what is wrong with them
-    if os.geteuid() != 0 or status.st_uid == 0:
-        return
-    os.setgroups(_groups_of(status.st_uid, status.st_gid))
-    os.setresgid(status.st_gid, status.st_gid, status.st_gid)
-    os.setresuid(status.st_uid, status.st_uid, status.st_uid)
+    return folder
 
 
 def own_key(path: Path, token: TokenSettings | None) -> tuple[PublicKey, bool]:
@@ -91,37 +59,68 @@ def own_key(path: Path, token: TokenSettings | None) -> tuple[PublicKey, bool]:
     return keys.create(path, None).public, True
 
 
-def _groups_of(user: int, group: int) -> list[int]:
-    """The groups of a user, who may reach a token by one of them (tss has the TPM); none of somebody without a name."""
-    try:
-        return os.getgrouplist(pwd.getpwuid(user).pw_name, group)
-    except KeyError:
-        return []
+def known_key(path: Path, token: TokenSettings | None) -> PublicKey | None:
+    """The public half of this ECU's key, if it has one already. Raises as `own_key`."""
+    if token is not None:
+        return held_token_key(token)
+    return keys.load(path, None).public if path.exists() else None
 
 
 def brought(source: Path) -> dict[str, bytes]:
-    """The files of a folder that provisioning wrote, by their paths in it.
+    """The files of a folder that provisioning wrote, by their paths in it; nothing that lies elsewhere is followed.
 
     Raises:
         EnrolmentRefused: it is no such folder.
         StorageFailure: a file cannot be read.
     """
-    if not (source / PROVISIONED_FILE).is_file():
-        raise EnrolmentRefused(
-            f"{source}: no {PROVISIONED_FILE} in it; name the ECU's own folder below provision --out"
-        )
-    files: dict[str, bytes] = {}
-    for path in sorted(source.rglob("*")):
-        inside = path.relative_to(source)
-        if not path.is_file() or inside.parts[0] in {"state", "slots"}:
-            continue
-        if len(files) == FILES_MAX or path.stat().st_size > FILE_LENGTH_MAX:
-            raise EnrolmentRefused(f"{path}: more than provisioning writes; name the ECU's own folder")
-        try:
-            files[inside.as_posix()] = path.read_bytes()
-        except OSError as error:
-            raise StorageFailure(f"{path}: {error.strerror}") from error
-    return files
+    try:
+        if not (source / PROVISIONED_FILE).is_file():
+            raise EnrolmentRefused(
+                f"{source}: no {PROVISIONED_FILE} in it; name the ECU's own folder below provision --out"
+            )
+        return dict(_walked(source))
+    except OSError as error:
+        raise StorageFailure(f"{error.filename or source}: {error.strerror}") from error
+
+
+def _walked(source: Path) -> Iterator[tuple[str, bytes]]:
+    """Each file's path in the folder, and what it holds."""
+    count = 0
+    for place, folders, names, descriptor in os.fwalk(source, onerror=_raise):
+        inside = Path(place).relative_to(source)
+        if not inside.parts:
+            folders[:] = [name for name in folders if name not in _OWN]
+        for name in sorted((*names, *folders)):
+            path = source / inside / name
+            if stat.S_ISLNK(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                raise EnrolmentRefused(
+                    f"{path} is a symbolic link; provisioning writes none: put the file itself there"
+                )
+            if name in folders:
+                continue
+            if count == FILES_MAX:
+                raise EnrolmentRefused(f"{path}: more files than provisioning writes; name the ECU's own folder")
+            count += 1
+            yield (inside / name).as_posix(), _octets(path, name, descriptor)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _octets(path: Path, name: str, folder: int) -> bytes:
+    """What a file holds, `name` in the open `folder`; a link that has just been put there is not followed."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        with open(descriptor, "rb", closefd=True) as stream:  # noqa: PTH123  (opened in its folder above)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise EnrolmentRefused(f"{path} is no file; name the ECU's own folder")
+            octets = stream.read(FILE_LENGTH_MAX + 1)
+    except OSError as error:
+        raise StorageFailure(f"{path}: {error.strerror}") from error
+    if len(octets) > FILE_LENGTH_MAX:
+        raise EnrolmentRefused(f"{path}: larger than what provisioning writes; name the ECU's own folder")
+    return octets
 
 
 def judge(folder: Path, source: Path, files: Mapping[str, bytes], private: Mapping[str, Path]) -> None:
@@ -134,7 +133,7 @@ def judge(folder: Path, source: Path, files: Mapping[str, bytes], private: Mappi
         SettingsError: one of the two config.toml cannot be read.
     """
     known = folder / PROVISIONED_FILE
-    if known.exists() and (before := _who(known)) != (now := _who(source / PROVISIONED_FILE)):
+    if known.exists() and (before := _who(read(known))) != (now := _who(_settings(source, files))):
         raise EnrolmentRefused(
             f"this board is {' of '.join(before)}, and the folder is for {' of '.join(now)}; to make it another ECU, "
             f"delete what is in {folder} first"
@@ -147,9 +146,43 @@ def judge(folder: Path, source: Path, files: Mapping[str, bytes], private: Mappi
             )
 
 
+def judge_key(source: Path, files: Mapping[str, bytes], key: str, own: PublicKey | None) -> None:
+    """Refuse a folder for an ECU with another key than `own`, the board's; what was brought at `key` is its, too.
+
+    Older provisioning did not say whose key it is; such a folder is taken.
+
+    Raises:
+        EnrolmentRefused: the text says which ECU it is for, and what to do.
+        SettingsError, KeyFailure: its config.toml, or the key in it, cannot be read.
+    """
+    top = _settings(source, files)
+    if not top.has(PUBLIC_KEY):
+        return
+    ecu, vehicle = _who(top)
+    named = key_setting(top, PUBLIC_KEY)
+    if key in files:
+        if keys.read(source / key, files[key]).public != named:
+            raise EnrolmentRefused(
+                f"{source / key} is not the key that {PROVISIONED_FILE} beside it names; provision again"
+            )
+    elif own != named:
+        whose = "another key than this board's" if own is not None else "a key that this board does not have"
+        raise EnrolmentRefused(
+            f"{source} is for {whose}: it is for {ecu} of {vehicle}. Take this board's own folder; if it is to be "
+            f"{ecu}, run enrol without --from, and `marque-director provision` with --exchange {ecu} and the public "
+            "key it says"
+        )
+
+
 def board_token(file: Path) -> TokenSettings | None:
     """The token that the board's own settings name, if any. Raises SettingsError."""
-    return token_setting(read(file))
+    top = read(file)
+    if top.has("token") and not top.has(PROVISIONED) and file.name == PROVISIONED_FILE:
+        raise SettingsError(
+            f"{file}: [token] may not stand here, for what was provisioned may not say what is loaded; move it to the "
+            "board's own settings, and name those with --config"
+        )
+    return token_setting(top)
 
 
 def judge_token(source: Path, files: Mapping[str, bytes], key: str, token: TokenSettings | None) -> None:
@@ -183,8 +216,12 @@ def make_private(folder: Path) -> None:
         raise StorageFailure(f"{folder}: {error.strerror}") from error
 
 
-def _who(config: Path) -> tuple[str, str]:
-    top = read(config)
+def _settings(source: Path, files: Mapping[str, bytes]) -> Section:
+    """What was brought of settings, as it was read: root may be somebody else by now, who cannot read it again."""
+    return parsed(files[PROVISIONED_FILE], source / PROVISIONED_FILE)
+
+
+def _who(top: Section) -> tuple[str, str]:
     return top.id("ecu"), top.id("vehicle")
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import Error
+from typing import Final
 
 from uptane.model.signed import PublicKey, Scheme
 from uptane.shell.settings import Section
+
+PUBLIC_KEY: Final = "public_key"
+"""The setting that says whose settings these are: the ECU's own key, as provisioning knew it."""
+TEXT_LENGTH_MAX: Final = 4_096  # characters; the longest, Ed25519 with ML-DSA-65, takes 2,700
 
 
 def as_text(public: PublicKey) -> str:
@@ -33,7 +38,19 @@ def key_setting(section: Section, name: str) -> PublicKey:
         SettingsError: it is missing, or no key.
     """
     text = section.text(name)
+    if len(text) > TEXT_LENGTH_MAX:
+        raise section.error(name, text, f"at most {TEXT_LENGTH_MAX} characters")
     try:
         return from_text(text)
     except ValueError as error:
         raise section.error(name, text, str(error)) from error
+
+
+def check_own_key(top: Section) -> None:
+    """Take the setting `public_key` of an ECU's settings, if it is there; enrolment compares it with the board's key.
+
+    Raises:
+        SettingsError: it is no key.
+    """
+    if top.has(PUBLIC_KEY):
+        key_setting(top, PUBLIC_KEY)

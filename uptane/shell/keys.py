@@ -79,7 +79,11 @@ def save(path: Path, signer: LocalSigner, passphrase: bytes | None, *, rounds: i
 
 def load(path: Path, passphrase: bytes | None) -> LocalSigner:
     """The signer whose key is at `path`; raise Exposed, WrongPassphrase, NoKey, or KeyFailure if it is not there."""
-    text = _guarded(path, FILE_LENGTH_MAX)
+    return read(path, _guarded(path, FILE_LENGTH_MAX), passphrase)
+
+
+def read(path: Path, text: bytes, passphrase: bytes | None = None) -> LocalSigner:
+    """The signer whose key is `text`, which was read from `path` before; raise WrongPassphrase or NoKey."""
     blocks = list(_BLOCK.finditer(text))
     if not blocks or b"".join(block.group() for block in blocks) != text:
         raise NoKey(f"{path}: not a PKCS#8 private key in PEM form, or damaged")

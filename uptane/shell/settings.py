@@ -195,6 +195,11 @@ def read(file: Path) -> Section:
     return Section(_table(file), "", file)
 
 
+def parsed(octets: bytes, file: Path) -> Section:
+    """The top table of a TOML file that was read before. Raises SettingsError as `read`."""
+    return Section(_parsed(octets, file), "", file)
+
+
 def read_board(file: Path) -> Section:
     """The top table of a board's settings: of `file` alone, or of config.toml in the folder its `provisioned` names.
 
@@ -244,6 +249,10 @@ def _table(file: Path) -> dict[str, object]:
             octets = opened.read(FILE_LENGTH_MAX + 1)
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read: {error.strerror}") from error
+    return _parsed(octets, file)
+
+
+def _parsed(octets: bytes, file: Path) -> dict[str, object]:
     if len(octets) > FILE_LENGTH_MAX:
         raise SettingsError(f"{file}: longer than {FILE_LENGTH_MAX} octets; this is no configuration file")
     try:

@@ -127,6 +127,21 @@ def own_token_key(settings: TokenSettings) -> tuple[PublicKey, bool]:
     return signer.public, made
 
 
+def held_token_key(settings: TokenSettings) -> PublicKey | None:
+    """The public half of the ECU's key in its token; None if there is no key yet. Raises as `own_signer`."""
+    token = Token(settings)
+    try:
+        there = token.private() is not None
+    finally:
+        token.close()
+    del token
+    if not there:
+        return None
+    signer = TokenSigner(settings)
+    signer.close()
+    return signer.public
+
+
 def _opened(settings: TokenSettings) -> tuple[Token, object, PublicKey]:
     """The token, the handle of the private key and its public half, which were seen to belong together."""
     token = Token(settings)

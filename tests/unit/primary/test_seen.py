@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from primary.shell.seen import ClockFailure, raise_clock
 from primary.state import metadata_name
@@ -84,6 +89,29 @@ def test_a_clock_that_is_ahead_is_never_set_back(config: Path, system: list[floa
     remember(config.parent, UtcTime(LATER - 1))
     assert raise_clock(config) is None
     assert system[-1] == LATER
+
+
+@pytest.mark.parametrize("last", [LATER - 1, LATER])
+def test_it_is_never_raised_beyond_the_vehicles_certificate(config: Path, system: list[float], last: int) -> None:
+    """A false time that was attested once would leave the vehicle without servers for good."""
+    remember(config.parent, LATER)
+    (config.parent / "tls").mkdir()
+    (config.parent / "tls/cert.pem").write_bytes(certificate_until(last))
+    if last == LATER:
+        assert raise_clock(config) == LATER
+        return
+    with pytest.raises(ClockFailure, match=r"cert\.pem expired on .* renew the certificate"):
+        raise_clock(config)
+    assert system == [0.0]
+
+
+def certificate_until(last: int) -> bytes:
+    """A certificate that expires at that UTC second."""
+    own, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(own.public_key())
+    builder = builder.serial_number(1).not_valid_before(dt.datetime.fromtimestamp(last - 10, dt.UTC))
+    builder = builder.not_valid_after(dt.datetime.fromtimestamp(last, dt.UTC))
+    return builder.sign(own, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def test_a_process_that_may_not_says_who_may(
