@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from director.inventory import EcuRecord, Vehicle, runs
+from director.inventory import AT_REST, EcuRecord, Vehicle, runs
 from uptane.model.ids import EcuId, Filename, HardwareId
 from uptane.model.metadata import Image
 from uptane.model.reports import InstalledImage
@@ -143,6 +143,9 @@ def _base(record: EcuRecord, word: Word) -> tuple[Image | None, str]:
     """What this ECU should run if nothing new is ordered, and why it is nothing, if that is odd."""
     assigned = record.assigned
     if assigned is None:
+        last = record.reported
+        if record.silent_since is not None and last is not None and last.report.state not in AT_REST:
+            return None, "silent in the middle of an update that was withdrawn: the vehicle no longer waits for it"
         running = record.running
         found = None if running is None else word.find(running.filename, record.ecu.hardware)
         return (found, "") if found is not None and runs(running, found) else (None, "")

@@ -36,20 +36,21 @@ def stranded(means: Means, memory: Memory) -> bool:
 
 
 def recover(means: Means, memory: Memory) -> Workflow[AnyNeed, bool]:
-    """End the doubt about a lost journal, if every ECU that may know has been heard; whether it is ended."""
-    missing = [each.ecu for each in means.layout.secondaries if not _is_heard(memory, each.ecu)]
-    targets = memory.held.director.targets
-    if targets is not None:  # whom newer Targets leave out the Director has given up
-        missing = [ecu for ecu in missing if targets.value.entries.find(ecu) is not None]
+    """End the doubt about a missing journal, if every ECU that may know has been heard; whether it is ended."""
+    missing = [
+        each.ecu
+        for each in means.layout.secondaries
+        if not is_heard(memory, each.ecu) and not _is_given_up(memory, each.ecu)
+    ]
     if missing:
         yield Note(Step.TROUBLE, f"no journal, and silent: {', '.join(missing)}")
         return False
-    yield from adopt(means, memory)
+    yield from _adopt(means, memory)
     memory.journal_lost = False
     return True
 
 
-def adopt(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
+def _adopt(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     """Write the journal of the transaction that ECUs have signed they are in; nothing if they are in none."""
     led = _led(means, memory)
     if led is None:
@@ -81,7 +82,7 @@ def _stands(means: Means, memory: Memory) -> Iterator[_Stand]:
     """As signed reports say, which nobody on a bus can forge; our own record speaks for this ECU."""
     for ecu, told in memory.reports.items():
         report = told.report
-        if ecu != means.layout.ecu and report.bundle is not None:
+        if ecu != means.layout.ecu and report.bundle is not None and not _is_given_up(memory, ecu):
             yield _Stand(ecu, report.state, report.bundle, report.targets_version)
     own = memory.installation
     if own.bundle is not None:
@@ -93,7 +94,13 @@ def _led(means: Means, memory: Memory) -> _Stand | None:
     return next((stand for stand in _stands(means, memory) if stand.state in _LED), None)
 
 
-def _is_heard(memory: Memory, ecu: EcuId) -> bool:
-    """Whether the ECU answers, and we have its latest report."""
+def is_heard(memory: Memory, ecu: EcuId) -> bool:
+    """Whether the ECU answers, and we have its latest report: one that anybody could have given does not hold."""
     status, told = memory.statuses.get(ecu), memory.reports.get(ecu)
     return status is not None and told is not None and told.report.counter == status.report_counter
+
+
+def _is_given_up(memory: Memory, ecu: EcuId) -> bool:
+    """Whether the newest Targets leave out an ECU that is not heard. Nobody waits for it; it is led when it is back."""
+    targets = memory.held.director.targets
+    return targets is not None and not is_heard(memory, ecu) and targets.value.entries.find(ecu) is None

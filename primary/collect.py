@@ -105,19 +105,14 @@ class _Untrue:
 
 
 def _read_reports(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
-    """Read the reports that are newer than ours, and keep those that hold; the others are refused, and counted.
-
-    An untrue answer that is given again and again is counted and told once: a manifest a poll would be no news.
-    """
+    """Read the reports that are newer than ours, and keep those that hold; the others are refused, and counted."""
     due = [[each for each in bus if _has_news(memory, each.ecu)] for bus in means.layout.buses()]
     buses = [bus for bus in due if bus]
     if not buses:
         return
     for ecu, outcome in (yield from on_buses(buses, lambda each: _read_one(means, memory, each.ecu))):
-        if isinstance(outcome, _Untrue) and memory.untrue.get(ecu) != outcome.octets:
-            memory.untrue[ecu] = outcome.octets
-            yield Note(Step.TROUBLE, f"a report that is not by this ECU, or not its latest: {outcome.refusal}", ecu)
-            yield from count_refusal(memory, check_of(outcome.refusal).code)
+        if isinstance(outcome, _Untrue):
+            yield from _tell_untrue(memory, ecu, outcome)
 
 
 def _has_news(memory: Memory, ecu: EcuId) -> bool:
@@ -133,10 +128,18 @@ def heard(means: Means, memory: Memory, ecu: EcuId) -> Workflow[AnyNeed, EcuRepo
     if _has_news(memory, ecu):
         untrue = yield from _read_one(means, memory, ecu)
         if untrue is not None:
-            yield Note(Step.TROUBLE, f"its report does not hold: {untrue.refusal}", ecu)
+            yield from _tell_untrue(memory, ecu, untrue)
             return None
     known = memory.reports.get(ecu)
     return None if known is None else known.report
+
+
+def _tell_untrue(memory: Memory, ecu: EcuId, untrue: _Untrue) -> Workflow[AnyNeed, None]:
+    """Count and tell what was answered in place of a report: once, however often, or every poll brought a manifest."""
+    if memory.untrue.get(ecu) != untrue.octets:
+        memory.untrue[ecu] = untrue.octets
+        yield Note(Step.TROUBLE, f"a report that is not by this ECU, or not its latest: {untrue.refusal}", ecu)
+        yield from count_refusal(memory, check_of(untrue.refusal).code)
 
 
 def _read_one(means: Means, memory: Memory, ecu: EcuId) -> Workflow[AnyNeed, _Untrue | None]:

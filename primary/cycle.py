@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from primary import own, transaction
-from primary.adopt import adopt, recover, stranded
+from primary.adopt import is_heard, recover, stranded
 from primary.collect import collect, on_buses
 from primary.distribute import inform, lacks, prepare
 from primary.download import fetch_image, make_room
@@ -86,12 +86,9 @@ def _cycle(means: Means, memory: Memory) -> Workflow[AnyNeed, Finished]:
         if over:
             yield from make_room((), frozenset())
         return replace(_finished(ended, polled), at_once=over)
-    if memory.journal_lost:
+    if memory.journal_lost or stranded(means, memory):
         known = yield from recover(means, memory)
-        return Finished(Result.TRYING, "the journal was lost: asking the ECUs what was decided", at_once=known)
-    if stranded(means, memory):
-        yield from adopt(means, memory)
-        return Finished(Result.TRYING, "taking over a transaction that was under way", at_once=True)
+        return Finished(Result.TRYING, "no journal is left: asking the ECUs what was decided", at_once=known)
     plan = plan_of(means.layout, memory, means.hasher)
     if plan is None:
         return _finished(Finished(Result.IDLE, "the Director has assigned nothing yet"), polled)
@@ -173,16 +170,16 @@ def _report(means: Means, memory: Memory) -> Workflow[AnyNeed, Polled]:
 
 
 def _excuse_silent(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
-    """No longer wait for an ECU that is silent and that newer Targets leave out: the Director has given it up."""
+    """No longer wait for an ECU that is not heard and that newer Targets leave out: the Director has given it up."""
     journal, targets = memory.transactions.journal, memory.held.director.targets
     if journal is None or not journal.begun or targets is None:
         return
     if targets.value.header.version <= journal.targets_version:
         return
     for ecu in journal.counting():
-        gone = ecu != means.layout.ecu and ecu not in memory.statuses
+        gone = ecu != means.layout.ecu and not is_heard(memory, ecu)
         if gone and targets.value.entries.find(ecu) is None:
-            yield Note(Step.TROUBLE, "silent, and no longer assigned anything: left out", ecu)
+            yield Note(Step.TROUBLE, "not heard, and no longer assigned anything: left out", ecu)
             yield from transaction.excuse(memory, ecu)
 
 

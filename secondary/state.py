@@ -188,10 +188,12 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
     ceiling = _counter(records.get(REPORT))
     nonces = _counter(records.get(NONCE))
     # Both must rise. The newest copy, which is lost, said at most so much more than the one before; where no copy is
-    # left: no ECU signs or draws once a second, so the time in seconds is above all that were used.
-    if REPORT in found.damaged:
+    # left: no ECU signs or draws once a second, so the time in seconds is above all that were used. So it is where the
+    # whole record is gone: both are stored before anything is ever installed.
+    lost = {name for name in (REPORT, NONCE) if name in found.damaged or (written is not None and name not in records)}
+    if REPORT in lost:
         ceiling = max(ceiling + COUNTERS_RESERVED, clock.time & 0xFFFF_FFFF)
-    if NONCE in found.damaged:
+    if NONCE in lost:
         nonces = max(nonces + 1, clock.time & 0xFFFF_FFFF)
     state = State(
         facts=facts,
@@ -207,7 +209,7 @@ def load(facts: Facts, found: Found, now: Instant) -> State:
         now=now,
         clock_set=now,
         dropped=gone,
-        recounted={REPORT, NONCE} & set(found.damaged),
+        recounted=lost,
     )
     state.judge()
     return state

@@ -22,6 +22,7 @@ BY_HAND = {
     "test_activation_hashes_the_slot_again": "turns a bit of Python's slot",
     "test_a_power_cut_between_a_root_and_what_it_drops_is_made_good_at_the_next_start": "puts a Root into the store",
     "test_a_lost_counter_starts_above_every_one_used": "deletes a record of Python's",
+    "test_a_count_that_is_gone_as_a_whole_is_as_lost_as_a_damaged_one": "as above",
     "test_an_older_copy_of_a_count_starts_above_the_newest_one": "puts older records into Python's store",
     "test_refusals_that_cannot_be_read_stop_no_boot": "breaks a record of Python's",
     "test_a_lost_nonce_counter_brings_no_nonce_back": "deletes a record of Python's",

@@ -96,6 +96,26 @@ def test_what_was_issued_stays_when_an_ecu_falls_silent(present: Vehicle, words:
     assert entries(decide(told(present, words), word)[0])["brake"] == "brake-1"
 
 
+@pytest.mark.parametrize("state", [EcuState.TRIAL, EcuState.VOTED, EcuState.RELEASED])
+def test_who_died_in_the_middle_is_given_up_when_its_order_is_taken_back(
+    present: Vehicle, words: Words, word: Said, state: EcuState
+) -> None:
+    """The vehicle waits for it until newer Targets leave it out. One that rests keeps its entry."""
+    present, _, _ = decide(want(present, brake=image("brake-1")), word)
+    brake = present.find(EcuId("brake"))
+    assert brake is not None
+    assert brake.reported is not None
+    said = replace(brake.reported.report, state=state, image=installed_image(image("brake-1")))
+    dead = replace(
+        brake, wanted=None, assigned=None, reported=replace(brake.reported, report=said), silent_since=UtcTime(NOW)
+    )
+    assert ("brake" in dict(resolve(present.with_records({dead.ecu.id: dead}), (), word).entries)) is (
+        state is EcuState.RELEASED
+    )
+    back = replace(dead, silent_since=None)
+    assert "brake" in dict(resolve(present.with_records({back.ecu.id: back}), (), word).entries)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -295,6 +295,44 @@ def test_an_ecu_that_died_for_good_is_left_out_once_the_director_leaves_it_out(w
     world.once_more()
     states = {ecu: node.state.installation.state for ecu, node in world.nodes.items() if ecu != BODY}
     assert set(states.values()) == {EcuState.RELEASED}
+    # and the others go on without it, until it is back
+    world.pair.set_images(3)
+    del world.pair.director.entries[BODY]
+    world.pair.image.issue()
+    world.pair.director.issue()
+    world.know()
+    assert Result.DONE in {world.once_more().result for _ in range(4)}
+    assert {name for ecu, name in world.runs().items() if ecu != BODY} == {
+        f"{name.partition('/')[0]}/app-3" for ecu, name in NEW.items() if ecu != BODY
+    }
+    world.nodes[BODY].dead = False
+    world.nodes[BODY].now = world.now
+    world.nodes[BODY].power_up()
+    for _ in range(4):
+        world.once_more()
+    assert world.nodes[BODY].state.installation.state not in {EcuState.VOTED, EcuState.TRIAL}
+
+
+def test_what_an_unheard_ecu_may_have_been_told_is_not_rolled_back(world: World) -> None:
+    """The journal is gone, whoever has committed is away, and another one has voted."""
+    stop_when(world, b"committing")
+    world.run(lambda: world.nodes[BRAKE].state.installation.state is EcuState.COMMITTED)
+    world.cut()
+    for name in [name for name in world.records if not name.startswith("metadata/") and name != "installed/own"]:
+        del world.records[name]
+    world.director.counter, world.director.admitted = 0, b""
+    world.director.reports.clear()
+    world.nodes[BRAKE].dead = True
+    for _ in range(2):
+        assert world.once_more().result is Result.TRYING
+    assert world.nodes[BODY].state.installation.state is not EcuState.IDLE
+    world.nodes[BRAKE].dead = False
+    world.nodes[BRAKE].now = world.now
+    world.nodes[BRAKE].power_up()
+    for _ in range(3):
+        world.once_more()
+    assert world.runs() == NEW
+    assert {node.state.installation.state for node in world.nodes.values()} == {EcuState.RELEASED}
 
 
 def test_an_ecu_that_stays_away_after_activation_began_rolls_the_others_back(world: World) -> None:

@@ -14,6 +14,7 @@ from uptane.link.uds_values import Did
 from uptane.model.ids import Role
 from uptane.model.reports import Refusal
 from uptane.moments import UtcTime
+from uptane.verify import record
 
 
 @pytest.fixture
@@ -219,6 +220,19 @@ def test_a_lost_counter_starts_above_every_one_used(board: Board, client: Client
     assert report.counter > before
     assert report.counter > report.time
     assert report.refusals == (Refusal(Check.STATE_DAMAGED.code, 1),)
+
+
+@pytest.mark.parametrize("name", ["report", "nonce"])
+def test_a_count_that_is_gone_as_a_whole_is_as_lost_as_a_damaged_one(board: Board, client: Client, name: str) -> None:
+    """Of an ECU that has installed something: it has counted before. Nobody says that a copy was damaged."""
+    client.set_time()
+    before, nonce = client.report(), client.read(Did.NONCE)
+    board.records["installation"] = record.dump(board.state.installation)
+    del board.records[name]
+    board.power_up()
+    assert client.report().counter > before.counter
+    assert client.read(Did.NONCE) != nonce
+    assert int.from_bytes(board.records[name]) > before.time
 
 
 @pytest.mark.parametrize("again", [1, 2, 3])
