@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from time import monotonic
 
 import pytest
 
-from demo import world as setting
 from tests.board import root
-from tests.board.machine import Machine
-from tests.board.vehicle import Vehicle, packages, write_carried
-
-
-class Took:
-    """How long each step took, in seconds, for whoever reads the log."""
-
-    def __init__(self) -> None:
-        self._last = monotonic()
-
-    def step(self, name: str) -> None:
-        """Say it of the step that has ended now."""
-        now = monotonic()
-        print(f"board: {name}: {now - self._last:.1f} s", flush=True)
-        self._last = now
+from tests.board.vehicle import Vehicle, on_a_new_board
 
 
 @pytest.fixture(scope="session")
@@ -34,34 +16,5 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vehicle]:
     missing = root.why_not()
     if missing is not None:
         pytest.skip(missing)
-    took = Took()
-    made = root.made()
-    took.step("Debian's root")
-    folder = tmp_path_factory.mktemp("board")
-    carried = folder / "carried.raw"
-    write_carried(carried, {deb.name: deb.read_bytes() for deb in packages(folder / "deb")})
-    took.step("our packages")
-    vehicle = Vehicle(
-        setting.new_world(folder / "world", paced=False), Machine(made, folder / "machine", carried=carried)
-    )
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            serving = pool.submit(vehicle.serve)
-            vehicle.machine.boot()
-            vehicle.install()
-            serving.result()
-        took.step("booted and installed")
-        vehicle.enrol()
-        vehicle.start()
-        took.step("enrolled and started")
+    with on_a_new_board(tmp_path_factory.mktemp("board")) as vehicle:
         yield vehicle
-    finally:
-        vehicle.machine.stop()
-        vehicle.world.crew.stop()
-        _keep(vehicle, folder)
-
-
-def _keep(vehicle: Vehicle, folder: Path) -> None:
-    """What the console said stays; disks of hundreds of megabytes do not."""
-    for path in (vehicle.machine.disk, folder / "carried.raw", *(folder / "deb").glob("*.deb")):
-        path.unlink(missing_ok=True)

@@ -11,19 +11,26 @@ import json
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from time import monotonic
 from typing import Any
 
 from demo import world as setting
 from demo.world import World
 from director.shell.client import Client
 from director.shell.console import status_facts
+from tests.board import root
 from tests.board.machine import Machine
 from tests.board.root import ROOT
 from uptane.errors import LinkFailure
+from uptane.model.signed import PublicKey
+from uptane.shell.key_text import from_text
 
 VIN = "BOARD000000000001"
 GATEWAY, BRAKE = "gateway", "brake"
@@ -176,6 +183,12 @@ class Vehicle:
         except LinkFailure:
             return {name: {"proven": False, "assigned": None, "reported": None, "state": ""} for name in ECUS}
 
+    def key(self, ecu: str) -> PublicKey:
+        """The public half of the key that this ECU has made on the board, as its vehicle's description has it."""
+        described = tomllib.loads((self.world.folder / "vehicle.toml").read_text())
+        (text,) = (each["public_key"] for each in described["ecu"] if each["id"] == ecu)
+        return from_text(text)
+
     # ---------------------------------------------------------------------------------------------- the board
 
     def install(self) -> None:
@@ -235,3 +248,53 @@ class Vehicle:
         """What the two controllers have sent since they appeared."""
         files = " ".join(f"/sys/class/net/can{number}/statistics/tx_packets" for number in (0, 1))
         return sum(map(int, self.machine.do(f"cat {files}").split()))
+
+
+@contextmanager
+def on_a_new_board(folder: Path) -> Iterator[Vehicle]:
+    """Our packages are installed on a clean Debian, both ECUs are enrolled, and their services run.
+
+    Says how long each step took. What the console said stays in `folder`; disks of hundreds of megabytes do not.
+
+    Raises:
+        NoBoardError: Debian's part could not be had.
+    """
+    took = _Took()
+    made = root.made()
+    took.step("Debian's root")
+    carried = folder / "carried.raw"
+    write_carried(carried, {deb.name: deb.read_bytes() for deb in packages(folder / "deb")})
+    took.step("our packages")
+    machine = Machine(made, folder / "machine", carried=carried)
+    vehicle = Vehicle(setting.new_world(folder / "world", paced=False), machine)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            serving = pool.submit(vehicle.serve)
+            machine.boot()
+            took.step("booted")
+            vehicle.install()
+            serving.result()
+        took.step("installed")
+        vehicle.enrol()
+        took.step("enrolled")
+        vehicle.start()
+        took.step("started")
+        yield vehicle
+    finally:
+        machine.stop()
+        vehicle.world.crew.stop()
+        for path in (machine.disk, carried, *(folder / "deb").glob("*.deb")):
+            path.unlink(missing_ok=True)
+
+
+class _Took:
+    """How long each step took, in seconds, for whoever reads the log."""
+
+    def __init__(self) -> None:
+        self._last = monotonic()
+
+    def step(self, name: str) -> None:
+        """Say it of the step that has ended now."""
+        now = monotonic()
+        print(f"board: {name}: {now - self._last:.1f} s", file=sys.stderr, flush=True)
+        self._last = now
