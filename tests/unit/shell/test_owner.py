@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -21,12 +23,12 @@ pytestmark = [
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder that others than root can get to."""
-    for path in (tmp_path, *tmp_path.parents):
-        if "pytest" in str(path):
-            path.chmod(0o755)
-    return tmp_path
+def place() -> Iterator[Path]:
+    """A folder that others than root can get to; pytest's own it keeps from them."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 def lines(script: str, *words: object) -> list[str]:
