@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import textwrap
 import threading
@@ -16,6 +17,7 @@ from tests.builders import PRIMARY
 from tests.deploy.private_bus import Bus
 from tests.peers.rauc_service import Machine
 from tests.shell.primary_site import Site, sites
+from tests.shell.repository_process import wait_for
 from uptane.errors import Check
 from uptane.model.reports import EcuReport, EcuState, Outcome
 
@@ -114,6 +116,36 @@ def test_a_bundle_that_rauc_refuses_is_told_to_the_director(board: Board, bus: B
     assert board.told(Check.INSTALLER_REFUSED) == 1
     assert board.report.state is EcuState.IDLE
     assert board.machine.load()["booted"] == 0
+
+
+def test_rauc_that_is_not_there_yet_is_waited_for_by_a_service_that_lives(
+    board: Board, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is reported before it is known what runs; systemd hears all the while that the loop turns."""
+    bus.stop_rauc()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(20.0)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "300000")
+        monkeypatch.delenv("WATCHDOG_PID", raising=False)
+        process = board.site.start("run", "--config", str(board.site.config))
+        try:
+            while not listening.recv(4_096).startswith(b"READY=1"):
+                pass
+            for _ in range(30):  # each a tenth of a second: it has asked again meanwhile
+                while listening.recv(4_096) != b"WATCHDOG=1":
+                    pass
+            assert board.site.servers.report is None
+            bus.start_rauc()
+            wait_for(lambda: board.site.servers.report is not None)
+        finally:
+            process.terminate()
+            out, err = process.communicate(timeout=20)
+    said = [line for line in (out + err).splitlines() if "systemctl status rauc" in line]
+    assert len(said) == 1, out + err
+    assert "asked again until it does; nothing is reported before" in said[0]
+    assert bus.machine.load()["log"] == [*BEGUN]
 
 
 @pytest.mark.slow

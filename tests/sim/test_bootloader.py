@@ -2,8 +2,10 @@
 
 import pytest
 
+from sim.asked import Asked
 from sim.plan import MANNERS, draw
 from sim.run import run
+from sim.shell.shipping import BOOTLOADERS, FALLS_BACK, Shipping
 from sim.trace import Trace
 
 
@@ -12,6 +14,15 @@ def test_what_is_said_runs_and_all_converge(manner: str, seed: int) -> None:
     outcome = run(draw(seed, MANNERS[manner]), falls_back=0.3)
     assert outcome.violations == ()
     assert outcome.updates
+
+
+def test_the_command_line_has_a_manner_for_it() -> None:
+    plain, trace = Trace(6), Trace(6)
+    run(draw(6, MANNERS["everything"]), trace=plain, falls_back=FALLS_BACK)
+    Shipping().run(Asked(6, "bootloader"), until=None, trace=trace)
+    assert trace.digest == plain.digest
+    assert set(BOOTLOADERS) < set(Shipping.manners)
+    assert set(BOOTLOADERS.values()) <= set(MANNERS)
 
 
 def test_without_one_a_seed_is_what_it_was() -> None:
