@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import board, codec, firmware, idle, isotp, metadata, poll, sizes, socketcan
+from bench import board, board_arm64, codec, firmware, idle, isotp, metadata, poll, sizes, socketcan
 from bench.figures import BUILD, Row, unmet
 
 MODULES: dict[str, Callable[[], list[Row]]] = {
@@ -26,6 +26,7 @@ MODULES: dict[str, Callable[[], list[Row]]] = {
     "socketcan": socketcan.rows,
     "poll": poll.rows,
     "board": board.rows,
+    "board_arm64": board_arm64.rows,
     "idle": idle.rows,
     "firmware": firmware.rows,
 }
