@@ -42,6 +42,7 @@ app = typer.Typer(
 )
 
 Port = Annotated[int | None, typer.Option(help="Public port, if not as configured; 0: any free one.", min=0, max=65535)]
+OperatorPort = Annotated[int | None, typer.Option(help="Operators' port, likewise.", min=0, max=65535)]
 
 
 @app.command()
@@ -81,7 +82,7 @@ def serve_until_told(
     repo: Repo = HERE,
     host: Annotated[str | None, typer.Option(help="Where to listen, if not as configured.")] = None,
     port: Port = None,
-    operator_port: Port = None,
+    operator_port: OperatorPort = None,
     port_file: Annotated[Path | None, typer.Option(help="Write the public port there.")] = None,
     operator_port_file: Annotated[Path | None, typer.Option(help="Write the operators' port there.")] = None,
     passphrase_file: Secret = None,

@@ -57,7 +57,7 @@ def examine(config: Config) -> Iterator[Finding]:
         if bus.interface == "socketcan":
             yield from checkup.look_at_can(bus, checkup.can_facts(bus.channel), kernel=kernel)
         else:
-            yield good(f"bus {name}", f"{bus.interface} {bus.channel}: not looked at, only SocketCAN is")
+            yield good(f"bus {name}", f"{bus.interface} {bus.channel}: no doctor looks at it, only at SocketCAN")
     now, least = UtcTime(int(time.time())), seen(config)
     yield checkup.look_at_clock(now, least, matters=True)
     yield from _disk(config)

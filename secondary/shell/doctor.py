@@ -25,7 +25,7 @@ def examine(config: Config) -> Iterator[Finding]:
     if can.interface == "socketcan":
         yield from checkup.look_at_can(can, checkup.can_facts(can.channel), kernel=checkup.kernel_has_can())
     else:
-        yield good("bus", f"{can.interface} {can.channel}: not looked at, only SocketCAN is")
+        yield good("bus", f"{can.interface} {can.channel}: no doctor looks at it, only at SocketCAN")
     yield checkup.look_at_clock(UtcTime(int(time.time())), floor(config), matters=False)
     yield from checkup.look_at_folder("disk, state", config.state, RECORDS_LENGTH, "records")
     there = sum(path.stat().st_size for path in config.slots.glob("*")) if config.slots.is_dir() else 0

@@ -140,6 +140,8 @@ def look_at_can(settings: CanSettings, facts: CanFacts | None, *, kernel: bool) 
         yield bad(about, f"{name} is no CAN interface", "correct the channel of this bus in the settings")
         return
     speed = f"bitrate {settings.speed.nominal}"
+    if settings.fd:
+        speed += f" dbitrate {settings.speed.data} fd on"
     if not facts.up:
         yield bad(
             about,

@@ -102,7 +102,7 @@ def passphrase(file: Path | None, *, prompt: str = "Passphrase", confirm: bool =
     if file is not None:
         line = _guarded(file, PASSPHRASE_LENGTH_MAX).split(b"\n", 1)[0].removesuffix(b"\r")
         if not line:
-            raise KeyFailure(f"{file}: the first line, which should be the passphrase, is empty")
+            raise KeyFailure(f"{file}: the first line, which should be the passphrase or PIN, is empty")
         return line
     if not sys.stdin.isatty():
         raise KeyFailure("no terminal to ask for a passphrase: name a file that holds it")

@@ -45,8 +45,11 @@ class Above:
     keys: frozenset[str]
 
     def has(self, where: str) -> bool:
-        """Whether a key comes from it."""
-        return any(where == key or where.startswith((f"{key}.", f"{key}[")) for key in self.keys)
+        """Whether a key comes from it, or a table with a key that does: what such a table lacks is missing there."""
+        inside = (f"{where}.", f"{where}[")
+        return any(
+            where == key or where.startswith((f"{key}.", f"{key}[")) or key.startswith(inside) for key in self.keys
+        )
 
 
 class Section:
@@ -175,7 +178,9 @@ class Section:
         if key in self._table:
             return self._table.pop(key)
         if default is REQUIRED:
-            raise SettingsError(f"{self._file_of(key)}: {self._where(key)} is missing; add it: {words}")
+            there = self._above is not None and self._path and self._above.has(self._path)
+            file = self._above.file if self._above is not None and there else self._file_of(key)
+            raise SettingsError(f"{file}: {self._where(key)} is missing; add it: {words}")
         return default
 
     def _where(self, key: str) -> str:

@@ -130,6 +130,8 @@ def test_a_board_stands_above_what_was_provisioned_key_by_key(tmp_path: Path) ->
     [
         ("[t]\nx = 9", lambda top: top.section("t").integer("x", range(2)), "etc/board.toml: t.x is 9"),
         ("[u]\nz = 9", lambda top: top.section("u").done(), "etc/board.toml: u.z: unknown key"),
+        ("[us]\nz = 9", lambda top: (top.section("t"), top.done()), "etc/board.toml: us: unknown key"),
+        ("[t]\nz = 9", lambda top: top.section("t").text("path"), "etc/board.toml: t.path is missing"),
         ("[t]\n", lambda top: top.section("t").integer("x", range(1, 2)), "ecu/config.toml: t.x is 0"),
         ("[[m]]\nc = 9", lambda top: top.sections("m")[0].integer("c", range(2)), "etc/board.toml: m[0].c is 9"),
         ("", lambda top: top.text("missing"), "ecu/config.toml: missing is missing"),
