@@ -47,7 +47,13 @@ def ecu(tmp_path: Path, tokens: SoftTokens) -> Iterator[SecondaryProcess]:
 
 
 def ran(ecu: SecondaryProcess, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [*ecu.program, words[0], "--config", str(ecu.config), *words[1:]]
+    """The board's own settings are for enrolment only: all the rest takes the token from config.toml just as well."""
+    settings = ecu.config
+    if words[0] == "enrol":
+        settings = ecu.folder.with_suffix(".toml")
+        token = ecu.config.read_text().partition("[token]")[2]
+        settings.write_text(f'provisioned = "{ecu.folder}"\n[token]{token}')
+    command = [*ecu.program, words[0], "--config", str(settings), *words[1:]]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
