@@ -48,12 +48,14 @@ class Provision:
     """An operator makes a vehicle's directory: keys of its ECUs, and the certificate just signed for it.
 
     `replacing` gives up what is on file: ECUs were exchanged, or the vehicle was revoked and comes back.
+    `certified` is the fingerprint of the key that the certificate is for.
     """
 
     vehicle: Vehicle
     keys: Mapping[EcuId, PublicKey]
     certificate: str
     replacing: bool
+    certified: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +179,12 @@ class RevokeCertificates:
 
 @dataclass(frozen=True, slots=True)
 class PutCertificate:
-    """Admit a certificate, by its serial number."""
+    """Admit a certificate, by its serial number; `key` is the fingerprint of a key that is to be nobody else's."""
 
     serial: str
     uri: str
     utc: UtcTime
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

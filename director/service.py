@@ -166,7 +166,7 @@ class Director:
         text = f"certificate {act.certificate}, keys given: {keys}{', replacing' if act.replacing else ''}"
         return [
             *effects,
-            PutCertificate(act.certificate, uri, event.utc),
+            PutCertificate(act.certificate, uri, event.utc, act.certified),
             _log(event, Act.PROVISION, vehicle.id, text),
             Reply(Done(changed=True, vehicle=vehicle)),
         ]

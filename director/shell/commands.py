@@ -80,7 +80,8 @@ def provision(
     with connected(folder, server, whose, as_json=as_json) as client:
         wish = Wish(vehicle, tuple(exchange or ()), renew, addresses, request, brought)
         written = provision_into(out, client, wish)
-        say(f"{written.vehicle}: {len(written.ecus)} ECUs below {out}", as_json=as_json, **written.facts(out))
+        line = f"{written.vehicle}: {len(written.ecus)} ECUs below {out}; its TLS key: {written.tls_key} (SHA-256)"
+        say(line, as_json=as_json, **written.facts(out))
 
 
 @app.command()

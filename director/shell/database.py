@@ -128,7 +128,7 @@ class Records:
         """Store, in order.
 
         Raises:
-            Declined: a key that another vehicle's ECU has.
+            Declined: a key that another vehicle, or an ECU of one, has.
         """
         for effect in effects:
             match effect:
@@ -138,8 +138,8 @@ class Records:
                     self._connection.execute(sa.insert(ROOTS).values(version=version, octets=octets))
                 case PutRules(rules=rules):
                     self._put_rules(rules)
-                case PutCertificate(serial=serial, uri=uri, utc=utc):
-                    self._connection.execute(sa.insert(CERTIFICATES).values(serial=serial, uri=uri, issued=utc))
+                case PutCertificate():
+                    self._put_certificate(effect)
                 case RevokeCertificates(uri=uri, utc=utc):
                     still = sa.and_(CERTIFICATES.c.uri == uri, CERTIFICATES.c.revoked.is_(None))
                     self._connection.execute(sa.update(CERTIFICATES).where(still).values(revoked=utc))
@@ -182,6 +182,19 @@ class Records:
         return records.vehicle_of(
             self._codec, row, ecus, one_of(ISSUED), admission=one_of(ADMISSIONS), refusals=of(REFUSALS)
         )
+
+    def _put_certificate(self, put: PutCertificate) -> None:
+        """Whoever has a vehicle's TLS key could talk as each vehicle that is certified for it."""
+        others = sa.and_(CERTIFICATES.c.uri != put.uri, CERTIFICATES.c.revoked.is_(None))
+        query = sa.select(CERTIFICATES.c.uri).where(CERTIFICATES.c.key == put.key, others).limit(1)
+        if put.key is not None and (uri := self._connection.execute(query).scalar()) is not None:
+            raise Declined(
+                Reason.EXISTS,
+                f"the TLS key {put.key} (SHA-256) is certified for {uri}: is this another board's request.pem? If the "
+                "board moved, revoke that vehicle first",
+            )
+        row = {"serial": put.serial, "uri": put.uri, "issued": put.utc, "key": put.key}
+        self._connection.execute(sa.insert(CERTIFICATES).values(row))
 
     def _put_vehicle(self, vehicle: Vehicle) -> None:
         self._upsert(VEHICLES, records.vehicle_row(vehicle))

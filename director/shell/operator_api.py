@@ -243,12 +243,13 @@ class OperatorDoor(rpc.OperatorServicer):
         if not is_name(request.vehicle):
             raise OutOfLimits(f"{request.vehicle[:80]!r} is no vehicle id")
         certificate = self._certified(request.certificate_request, vehicle_uri(VehicleId(request.vehicle)))
+        certified = tls.fingerprint(request.certificate_request)
         keys = {EcuId(each.ecu): messages.key_of(each.public_key) for each in request.keys}
         self._keeper.try_to_hear()
 
         def act(records: Records) -> Act:
             vehicle = _known(records, request.vehicle)
-            return Provision(vehicle, keys, _serial(certificate), request.replace)
+            return Provision(vehicle, keys, _serial(certificate), request.replace, certified)
 
         vehicle = self._done(context, act).vehicle
         assert vehicle is not None, "a provisioned vehicle comes with the reply"

@@ -36,14 +36,16 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was provisioned."""
+    """What was provisioned; `tls_key` is the fingerprint of the key that the vehicle's certificate is for."""
 
     vehicle: str
     ecus: Sequence[str]
+    tls_key: str
 
     def facts(self, out: Path) -> dict[str, Any]:
         """For JSON."""
-        return {"vehicle": self.vehicle, "folders": {ecu: str(out / ecu) for ecu in self.ecus}}
+        folders = {ecu: str(out / ecu) for ecu in self.ecus}
+        return {"vehicle": self.vehicle, "folders": folders, "tls_key": self.tls_key}
 
 
 def provision_into(out: Path, client: Client, wish: Wish) -> Written:
@@ -73,4 +75,4 @@ def provision_into(out: Path, client: Client, wish: Wish) -> Written:
     )
     provisioned, files = client.provision(request)
     write(out, provisioned, files, base=base, to=wish.addresses)
-    return Written(str(vehicle), ecus)
+    return Written(str(vehicle), ecus, tls.fingerprint(made.request))

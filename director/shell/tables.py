@@ -105,6 +105,7 @@ CERTIFICATES = sa.Table(
     sa.Column("uri", sa.String, nullable=False, index=True),
     sa.Column("issued", sa.Integer, nullable=False),
     sa.Column("revoked", sa.Integer),
+    sa.Column("key", sa.String, index=True),  # SHA-256 of the key it is for; older ones and operators' do not say
 )
 
 ROOTS = sa.Table(

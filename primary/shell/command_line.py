@@ -101,6 +101,7 @@ def enrol(
             typer.echo(f"keys {'made' if found.made else 'are there already'}. For this ECU in VEHICLE.toml:")
             typer.echo(f'public_key = "{found.public_key}"')
             typer.echo(f"and for `marque-director provision --request`: {found.request}")
+            typer.echo(f"it has to say the same of the TLS key: {found.tls_key} (SHA-256)")
     raise typer.Exit(outcome.status)
 
 

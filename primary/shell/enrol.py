@@ -30,17 +30,19 @@ REQUEST_FILE: Final = "tls/request.pem"
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What there is now: the key's public half, where the request is, and where it was all put, if it was."""
+    """What there is now: the key's public half, where the request is, its key's SHA-256, and where all was put."""
 
     public_key: str
     made: bool
     request: Path
+    tls_key: str
     folder: Path | None
 
     def facts(self) -> dict[str, Any]:
         """For JSON."""
         folder = None if self.folder is None else str(self.folder)
-        return {"public_key": self.public_key, "made": self.made, "request": str(self.request), "folder": folder}
+        request = {"request": str(self.request), "tls_key": self.tls_key}
+        return {"public_key": self.public_key, "made": self.made, **request, "folder": folder}
 
 
 def enrol(file: Path, source: Path | None) -> Enrolled:
@@ -65,7 +67,8 @@ def enrol(file: Path, source: Path | None) -> Enrolled:
         load(file)  # what was put there can be used, or the text says why not
     public, made = enrolment.own_key(private[ECU_KEY], token)
     request = _request(private[TLS_KEY], folder / REQUEST_FILE)
-    return Enrolled(as_text(public), made, request, None if source is None else folder)
+    tls_key = tls.fingerprint(tls.read_public(request))
+    return Enrolled(as_text(public), made, request, tls_key, None if source is None else folder)
 
 
 def _request(key: Path, request: Path) -> Path:

@@ -123,8 +123,8 @@ class DirectorBench:
         request = pb.EnrolRequest(vehicle=vin, ecus=messages, description=f'vehicle = "{vin}"\n')
         (operator or self.operator()).Enrol(request, timeout=CALL_S)
 
-    def provision(self, vin: str, **more: Any) -> tuple[tls.Credential, dict[str, bytes]]:
-        key = tls.new_key()
+    def provision(self, vin: str, key: bytes = b"", **more: Any) -> tuple[tls.Credential, dict[str, bytes]]:
+        key = key or tls.new_key()
         request = pb.ProvisionRequest(vehicle=vin, certificate_request=tls.request_for(key), **more)
         replies = list(self.operator().Provision(request, timeout=CALL_S))
         files: dict[str, bytes] = {}

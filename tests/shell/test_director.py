@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from director.events import PutCertificate
 from director.shell import keeper
 from director.shell.clock import utc_now
 from director.shell.database import Database
@@ -161,6 +163,39 @@ def status_key(bench: DirectorBench, vin: str, ecu: str) -> pb.PublicKey:
 
 
 # ------------------------------------------------------------------------------------------------- certificates
+
+
+def test_no_two_vehicles_are_certified_for_one_key(bench: DirectorBench) -> None:
+    """A request.pem that was carried to the wrong vehicle: its board could talk as both."""
+    bench.enrol("VIN1")
+    bench.enrol("VIN2")
+    key = tls.new_key()
+    own, _ = bench.provision("VIN1", key)
+    bench.provision("VIN1", key, replace=True)
+    failure = failing(lambda: bench.provision("VIN2", key))
+    assert code_of(failure) is Code.ALREADY_EXISTS
+    assert tls.fingerprint(tls.request_for(key)) in text_of(failure)
+    assert "certified for marque:vehicle:VIN1" in text_of(failure)
+    assert code(lambda: bench.vehicle("VIN2", own).Poll(asked(), timeout=CALL_S)) is Code.PERMISSION_DENIED
+    bench.operator().Revoke(pb.RevokeRequest(vehicle="VIN1"), timeout=CALL_S)
+    bench.provision("VIN2", key)
+
+
+def test_a_database_from_before_keys_were_on_record(tmp_path: Path) -> None:
+    file = tmp_path / "director.db"
+    Database(file, Oer(), Sha2()).close()
+    with sqlite3.connect(file) as older:
+        older.executescript("DROP INDEX ix_certificates_key; ALTER TABLE certificates DROP COLUMN key")
+        older.execute("INSERT INTO certificates (serial, uri, issued) VALUES ('1', 'marque:vehicle:VIN1', 1)")
+        older.execute("UPDATE alembic_version SET version_num = '0001'")
+    older.close()
+    database = Database(file, Oer(), Sha2())
+    with database.reading() as records:
+        assert records.is_admitted("1", "marque:vehicle:VIN1")
+    with database.writing() as records:
+        for serial in ("2", "3"):  # operators' keys are not on record, and do not get in each other's way
+            records.carry_out([PutCertificate(serial, f"marque:operator:{serial}", UtcTime(1))])
+    database.close()
 
 
 def test_a_certificate_nobody_issued(bench: DirectorBench) -> None:

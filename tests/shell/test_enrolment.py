@@ -107,7 +107,8 @@ def garage(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         file.write_text(text)
         assert running.cli("enrol", file)["enrolled"] == [VIN]
         out = folder / "provisioned"
-        running.cli("provision", file, "--out", out, "--request", enrolled[gateway]["request"])
+        told = running.cli("provision", file, "--out", out, "--request", enrolled[gateway]["request"])
+        assert told["tls_key"] == enrolled[gateway]["tls_key"], "for two people to compare"
         yield Garage(running, gateway, brake, out)
 
 

@@ -15,6 +15,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
@@ -177,6 +178,16 @@ def request_for(key: bytes) -> bytes:
     assert isinstance(private, ec.EllipticCurvePrivateKey)
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     return builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def fingerprint(request: bytes) -> str:
+    """SHA-256, in hex, of the key that a request asks a certificate for: for two people to compare.
+
+    Raises:
+        RequestRefused: it is no PKCS#10 request, or not signed by its own P-256 key.
+    """
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return sha256(_requested(request).public_bytes(*form)).hexdigest()
 
 
 def save_credential(credential: Credential, certificate: Path, key: Path, passphrase: bytes | None = None) -> None:
