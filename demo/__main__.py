@@ -20,11 +20,10 @@ from demo.attacks import ATTACKS, Attack
 from demo.board import emulated
 from demo.display import bus_table, closing_table, console, refused_table, time_table
 from demo.images import chosen
-from demo.processes import DemoFailure
+from demo.processes import ENDING, DemoFailure
 from demo.story import Story
 
 FOLDER = Path("build") / "demo"
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a terminal that was closed
 
 
 def arguments() -> argparse.Namespace:

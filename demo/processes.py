@@ -6,16 +6,39 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a terminal that was closed
 READY_SECONDS_MAX = 60.0  # a cold interpreter importing gRPC on a slow board takes 15
 STOP_SECONDS_MAX = 5.0  # every process promises 2
 
 
 class DemoFailure(Exception):
     """Something the demo cannot go on from; the text says what and where to look."""
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Have signals that end us wait: in the middle of a start they would leave a process behind that nobody knows."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: handler for number in ENDING if callable(handler := signal.getsignal(number))}
+    for each in handlers:
+        signal.signal(each, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 @dataclass
@@ -28,7 +51,7 @@ class Crew:
     def start(self, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start `python -m module arguments` in a process group of its own, output to logs/name.log."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        with (self.logs / f"{name}.log").open("ab") as log:
+        with (self.logs / f"{name}.log").open("ab") as log, held_back():
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -36,7 +59,7 @@ class Crew:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.running[name] = process
+            self.running[name] = process
         return process
 
     def kill(self, name: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from primary import own
 from primary.journal import Journal, Stage
 from primary.means import Means
 from primary.needs import AnyNeed, Note, Step
@@ -67,6 +68,7 @@ def _adopt(means: Means, memory: Memory) -> Workflow[AnyNeed, None]:
     )
     yield Note(Step.TROUBLE, f"no journal: {journal.stage.value} for {', '.join(journal.participants)}")
     yield from save(memory, memory.transactions.under(journal))
+    yield from own.keep_decided(means, memory)
 
 
 class _Stand(NamedTuple):
