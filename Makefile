@@ -61,7 +61,7 @@ test: firmware ## every test
 	@tests/board/tools.sh || echo 'the emulated board is left out: its tests skip'
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@failed=0; \
-	$(BIN)/python -m pytest -n 3 $(PARALLEL) $(addprefix --ignore ,$(WAITING)) || failed=1; \
+	$(BIN)/python -m pytest -n 2 $(PARALLEL) $(addprefix --ignore ,$(WAITING)) || failed=1; \
 	$(BIN)/python -m pytest -n 4 $(PARALLEL) $(WAITING) || failed=1; \
 	$(BIN)/python -m pytest -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests) || failed=1; \
 	exit $$failed

@@ -42,7 +42,7 @@ class Bench:
             folder = provision.provision(self.settings, ecu, made, self.folder / "ecus")
             config = folder / "config.toml"
             test = json.dumps([sys.executable, str(SWITCH), "self-test"])
-            config.write_text(config.read_text() + f"[self_test]\ncommand = {test}\ntimeout_s = 2\n")
+            config.write_text(config.read_text() + f"[self_test]\ncommand = {test}\ntimeout_s = 10\n")
 
     @property
     def file(self) -> Path:

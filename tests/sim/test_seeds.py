@@ -13,7 +13,7 @@ import pytest
 from sim.plan import MANNERS, STORM, draw
 from sim.plan_text import dump, load
 from sim.run import run
-from sim.shell.shipping import Shipping
+from sim.shell.shipping import BOOTLOADERS, Shipping
 from tests.sim.found import FOUND
 from uptane.errors import Malformed
 
@@ -61,7 +61,7 @@ def test_a_seed_means_the_same_whatever_python_hashes() -> None:
 
 
 def test_commands_know_every_manner() -> None:
-    assert list(Shipping.manners) == list(MANNERS)
+    assert list(Shipping.manners) == [*MANNERS, *BOOTLOADERS]
 
 
 def test_plans_survive_being_written_down() -> None:
